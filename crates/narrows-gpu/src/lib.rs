@@ -1,0 +1,59 @@
+//! One small, object-safe [`Device`] trait over GPU APIs; one folder per backend.
+//!
+//! A backend promises: the same work on every thread, a real wait for the op that was submitted,
+//! and no lock of its own beyond what the API's specification asks of an application (an external
+//! mutex around a shared `VkQueue`, for example). Threads, clocks and statistics live elsewhere
+//! (`narrows-scan`, `narrows-model`).
+
+mod error;
+mod types;
+
+pub use error::Error;
+pub use types::{
+    Calibration, DeviceInfo, LaneSpec, Precision, Preparation, QueueLayout, SyncMode, Work,
+};
+
+/// One GPU API on this machine.
+pub trait Backend: Send + Sync {
+    /// The name used on the command line: `soft`, `vulkan`, `opencl`, later `cuda`, `metal`.
+    fn name(&self) -> &'static str;
+
+    /// Devices in the order the API lists them. An API that is not installed is
+    /// [`Error::NoLoader`], an API without devices is [`Error::NoDevice`].
+    fn devices(&self) -> Result<Vec<DeviceInfo>, Error>;
+
+    /// Opens device `index` of [`Backend::devices`].
+    fn open(&self, index: usize) -> Result<Box<dyn Device>, Error>;
+}
+
+/// An open device. Shared by all threads of the process.
+pub trait Device: Send + Sync {
+    /// What was opened.
+    fn info(&self) -> &DeviceInfo;
+
+    /// Builds what `work` needs: compiles kernels, calibrates `busy:T` to this device, checks a
+    /// matmul once against a CPU reference. Called once per work before [`Device::lanes`].
+    fn prepare(&self, work: Work) -> Result<Preparation, Error>;
+
+    /// One [`Lane`] per thread. With [`QueueLayout::Shared`] all lanes submit to one queue.
+    /// A layout, sync mode or count that the device lacks is [`Error::Unsupported`].
+    fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error>;
+}
+
+/// One thread's way to the device. Moves to its thread before first use, so it may hold
+/// thread-affine handles lazily.
+pub trait Lane: Send {
+    /// Submits one submission of `spec.batch` ops without waiting for it. The caller keeps at
+    /// most `spec.depth` submissions in flight.
+    fn submit(&mut self) -> Result<(), Error>;
+
+    /// Waits for the oldest submission in flight, in the way `spec.sync` says. A wait for the
+    /// queue or the device may complete younger submissions too; their own `wait` then returns at
+    /// once or waits again, as the API does.
+    fn wait(&mut self) -> Result<(), Error>;
+}
+
+/// All backends compiled in, best first (real APIs before `soft`).
+pub fn backends() -> Vec<Box<dyn Backend>> {
+    Vec::new()
+}
