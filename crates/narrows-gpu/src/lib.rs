@@ -7,11 +7,13 @@
 
 mod error;
 mod types;
+mod words;
 
 pub use error::Error;
 pub use types::{
     Calibration, DeviceInfo, LaneSpec, Precision, Preparation, QueueLayout, SyncMode, Work,
 };
+pub use words::{WordError, parse_duration, show_duration};
 
 /// One GPU API on this machine.
 pub trait Backend: Send + Sync {
