@@ -1,0 +1,28 @@
+//! One file per subcommand: its arguments and the plan they become.
+
+pub(crate) mod report;
+pub(crate) mod scan;
+
+use clap::Subcommand;
+use std::process::ExitCode;
+
+/// What the user asked for.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Measure how GPU submission scales with threads on this machine
+    Scan(scan::Args),
+    /// Make every output again from a samples file
+    Report(report::Args),
+    /// A worker of the process pool (started by scan itself)
+    #[command(name = "pool-worker", hide = true)]
+    PoolWorker(scan::WorkerArgs),
+}
+
+/// Runs one subcommand.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Scan(args) => scan::run(args),
+        Command::Report(args) => report::run(args),
+        Command::PoolWorker(args) => scan::run_worker(args),
+    }
+}
