@@ -6,10 +6,13 @@
 //! (`narrows-scan`, `narrows-model`).
 
 mod error;
+pub mod soft;
+mod spec;
 mod types;
 mod words;
 
 pub use error::Error;
+use spec::check_spec;
 pub use types::{
     Calibration, DeviceInfo, LaneSpec, Precision, Preparation, QueueLayout, SyncMode, Work,
 };
@@ -57,5 +60,5 @@ pub trait Lane: Send {
 
 /// All backends compiled in, best first (real APIs before `soft`).
 pub fn backends() -> Vec<Box<dyn Backend>> {
-    Vec::new()
+    vec![Box::new(soft::SoftBackend::default())]
 }

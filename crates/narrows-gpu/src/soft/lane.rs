@@ -1,0 +1,63 @@
+//! A thread's way into the software GPU.
+
+use super::config::LockPlace;
+use super::device::{Queue, Shared};
+use crate::{Error, Lane, LaneSpec, SyncMode};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One lane; its submissions in flight are the ends of their reservations.
+pub(super) struct SoftLane {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+    sync: SyncMode,
+    service: Duration,
+    in_flight: VecDeque<Duration>,
+}
+
+impl SoftLane {
+    pub(super) fn new(shared: Arc<Shared>, queue: Arc<Queue>, spec: LaneSpec) -> Self {
+        Self {
+            sync: spec.sync,
+            service: shared.config.engine_time(spec.work) * spec.batch,
+            in_flight: VecDeque::with_capacity(spec.depth as usize + 1),
+            shared,
+            queue,
+        }
+    }
+
+    fn pass_locks(&self, place: LockPlace) {
+        for (index, planted) in self.shared.config.locks.iter().enumerate() {
+            if planted.place == place {
+                self.shared.pass(index, planted, &self.queue);
+            }
+        }
+    }
+}
+
+impl Lane for SoftLane {
+    fn submit(&mut self) -> Result<(), Error> {
+        self.shared.host_work();
+        self.pass_locks(LockPlace::Submit);
+        let end = self.shared.enqueue(&self.queue, self.service)?;
+        self.in_flight.push_back(end);
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), Error> {
+        let Some(end) = self.in_flight.pop_front() else {
+            return Ok(());
+        };
+        if self.shared.is_lost() {
+            return Err(self.shared.lost("wait"));
+        }
+        self.shared.wait_until(match self.sync {
+            SyncMode::Event => end,
+            SyncMode::Queue => self.shared.queue_idle_at(&self.queue),
+            SyncMode::Device => self.shared.device_idle_at(),
+        });
+        self.pass_locks(LockPlace::Wait);
+        Ok(())
+    }
+}
