@@ -3,7 +3,10 @@
 //! A file without an end line was cut off; what stands before it is still good. Unknown kinds of
 //! line are counted and skipped, unknown versions are refused.
 
-use narrows_gpu::{DeviceInfo, Preparation, QueueLayout, SyncMode, Work};
+// Part of the file's format, so that its readers need no other crate.
+pub use narrows_gpu::{
+    Calibration, DeviceInfo, Precision, Preparation, QueueLayout, SyncMode, Work,
+};
 use serde::{Deserialize, Serialize};
 
 /// Value of [`Header::format`].
