@@ -1,0 +1,211 @@
+//! What a hook does around the real call.
+
+use super::local::{Local, Mode, local};
+use super::state;
+use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+use narrows_trace::writer::ThreadHandle;
+use narrows_trace::{Api, CallId, CallKind, ObjectId, Ticks};
+
+/// A hooked function. Make one `static` per function; its id in the recording is asked for on
+/// first use, and again in a child after `fork`.
+pub(crate) struct Call {
+    name: &'static str,
+    api: Api,
+    kind: CallKind,
+    /// Generation of the recording (upper half) and the id in it (lower half).
+    id: AtomicU32,
+}
+
+impl Call {
+    /// `name` is what reports print.
+    pub(crate) const fn new(name: &'static str, api: Api, kind: CallKind) -> Self {
+        Self {
+            name,
+            api,
+            kind,
+            id: AtomicU32::new(0),
+        }
+    }
+
+    /// The function's name.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the function does.
+    pub(crate) const fn kind(&self) -> CallKind {
+        self.kind
+    }
+
+    /// The id in the present recording. Lock-free after the first use.
+    #[inline(always)]
+    pub(crate) fn id(&self) -> CallId {
+        let known = self.id.load(Ordering::Relaxed);
+        if known >> 16 == state::generation() {
+            return CallId(known as u16);
+        }
+        self.register()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn register(&self) -> CallId {
+        let Some(writer) = state::writer() else {
+            return CallId::NONE;
+        };
+        let generation = state::generation();
+        let id = writer.register_call(self.name.as_bytes(), self.api, self.kind);
+        self.id
+            .store(generation << 16 | u32::from(id.0), Ordering::Relaxed);
+        id
+    }
+}
+
+/// One call of a hooked function, from just before the real call to [`Scope::leave`]. While it
+/// lives, waits and nested calls of this thread belong to it, and others see that the thread is in
+/// this call.
+///
+/// It has no destructor: a scope that is dropped (or unwound through by a cancelled thread)
+/// records nothing, and the enclosing call restores what the thread is in.
+#[must_use = "a scope records when it is left"]
+pub(crate) struct Scope {
+    local: *mut Local,
+    handle: ThreadHandle,
+    call: CallId,
+    previous: CallId,
+    start: Ticks,
+}
+
+impl Scope {
+    /// `None` when the call is not to be recorded: the probe is off, or the call comes from inside
+    /// the probe.
+    #[inline(always)]
+    pub(crate) fn enter(call: &Call) -> Option<Self> {
+        let (local, handle) = ready()?;
+        let id = call.id();
+        let previous = handle.enter_call(id);
+        Some(Self {
+            local,
+            handle,
+            call: id,
+            previous,
+            start: Ticks::now(),
+        })
+    }
+
+    /// When the real call began.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> Ticks {
+        self.start
+    }
+
+    /// The id of the call, for GPU spans that it submits.
+    #[inline(always)]
+    pub(crate) fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// The real call has returned: statistics and a timeline event. `object` is the queue, stream,
+    /// command buffer or the like (`ObjectId(0)`: none).
+    #[inline(always)]
+    pub(crate) fn leave(self, object: ObjectId, failed: bool) -> Ticks {
+        let end = Ticks::now();
+        inside(self.local, || {
+            self.handle.leave_call(self.previous);
+            self.handle.call(self.call, self.start, end, object, failed);
+        });
+        end
+    }
+
+    /// Like [`Scope::leave`], statistics only: for calls too frequent for the timeline.
+    #[inline(always)]
+    pub(crate) fn leave_untraced(self, failed: bool) -> Ticks {
+        let end = Ticks::now();
+        inside(self.local, || {
+            self.handle.leave_call(self.previous);
+            self.handle
+                .call_untraced(self.call, self.start, end, failed);
+        });
+        end
+    }
+
+    /// Leaves without recording anything.
+    #[inline(always)]
+    pub(crate) fn abandon(self) {
+        self.handle.leave_call(self.previous);
+    }
+}
+
+/// Records through the calling thread's handle, if it may record now: ops, marks, GPU spans.
+#[inline(always)]
+pub(crate) fn record(action: impl FnOnce(ThreadHandle)) {
+    if let Some((local, handle)) = ready() {
+        inside(local, || action(handle));
+    }
+}
+
+/// Counts a call without reading clocks.
+#[inline(always)]
+pub(crate) fn count(call: &Call, failed: bool) {
+    if let Some((local, handle)) = ready() {
+        let id = call.id();
+        inside(local, || handle.count(id, failed));
+    }
+}
+
+/// The calling thread's block and handle, if it may record now.
+#[inline(always)]
+pub(crate) fn ready() -> Option<(*mut Local, ThreadHandle)> {
+    let local = local();
+    // SAFETY: the calling thread's own block.
+    if unsafe { (*local).mode } != Mode::Ready && !state::ready_slow(local) {
+        return None;
+    }
+    // SAFETY: the calling thread's own block; `Ready` says that the handle is valid.
+    let handle = unsafe { (*local).handle.assume_init() };
+    Some((local, handle))
+}
+
+/// Runs `work` with the thread marked as inside the probe. The thread must be `Ready`.
+#[inline(always)]
+pub(crate) fn inside<R>(local: *mut Local, work: impl FnOnce() -> R) -> R {
+    set_mode(local, Mode::Inside);
+    let result = work();
+    set_mode(local, Mode::Ready);
+    result
+}
+
+/// Sets the mode so that a signal handler on this thread sees it in program order.
+#[inline(always)]
+pub(crate) fn set_mode(local: *mut Local, mode: Mode) {
+    compiler_fence(Ordering::SeqCst);
+    // SAFETY: the calling thread's own block; volatile, because a signal handler reads it.
+    unsafe { (&raw mut (*local).mode).write_volatile(mode) };
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// Marks the probe's own work: functions called while it lives are not recorded. Harmless when
+/// nested and on threads that do not record.
+pub(crate) struct Inside {
+    local: *mut Local,
+    before: Mode,
+}
+
+impl Inside {
+    /// From now until drop.
+    pub(crate) fn enter() -> Self {
+        let local = local();
+        // SAFETY: the calling thread's own block.
+        let before = unsafe { (*local).mode };
+        if before == Mode::Ready || before == Mode::Fresh {
+            set_mode(local, Mode::Inside);
+        }
+        Self { local, before }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        set_mode(self.local, self.before);
+    }
+}
