@@ -3,5 +3,15 @@
 //!
 //! No statistics here: intervals, efficiencies and verdicts are pure functions over [`samples`] in
 //! `narrows-model`, so that any report can be made again from the file.
+#![forbid(unsafe_code)]
 
+mod clock;
+pub mod environment;
+mod error;
+pub mod live;
+pub mod plan;
+pub mod run;
 pub mod samples;
+pub mod simulated;
+
+pub use error::Error;

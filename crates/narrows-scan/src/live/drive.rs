@@ -1,0 +1,178 @@
+//! The measured loop: one thread drives one lane for the length of a block.
+//!
+//! One clock read per submission at depth 1: the end of one wait is the start of the next submit,
+//! so the latency covers the loop's own cost too and nothing is hidden between two ops.
+
+use crate::clock::Monotonic;
+use hdrhistogram::Histogram;
+use narrows_gpu::{Error, Lane};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// Largest latency that has a bucket; longer ones count in the last.
+const LONGEST_NS: u64 = 100_000_000_000;
+
+/// What one thread did in a block.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Drove {
+    pub(crate) ops: u64,
+    pub(crate) ended: Monotonic,
+    /// `[lower bound ns, count]`, as in [`crate::samples::Block::latency`].
+    pub(crate) latency: Vec<(u64, u64)>,
+    pub(crate) max_latency_ns: u64,
+}
+
+/// Buffers that a thread keeps between blocks.
+pub(crate) struct Driver {
+    in_flight: VecDeque<Instant>,
+    latency: Histogram<u64>,
+}
+
+impl Driver {
+    pub(crate) fn new() -> Result<Self, crate::Error> {
+        let latency = Histogram::new_with_bounds(1, LONGEST_NS, 2)
+            .map_err(|e| crate::Error::Request(format!("latency histogram: {e}")))?;
+        Ok(Driver {
+            in_flight: VecDeque::new(),
+            latency,
+        })
+    }
+
+    /// Keeps `depth` submissions of `batch` ops in flight until `length` has passed, then waits
+    /// for the rest.
+    pub(crate) fn drive(
+        &mut self,
+        lane: &mut dyn Lane,
+        depth: u32,
+        batch: u32,
+        length: Duration,
+    ) -> Result<Drove, Error> {
+        let depth = depth as usize;
+        self.latency.reset();
+        self.in_flight.clear();
+        self.in_flight.reserve(depth);
+        let (mut submissions, mut longest) = (0u64, 0u64);
+        let mut now = Instant::now();
+        let deadline = now + length;
+        loop {
+            while self.in_flight.len() < depth && now < deadline {
+                lane.submit()?;
+                self.in_flight.push_back(now);
+                if depth > 1 {
+                    now = Instant::now();
+                }
+            }
+            let Some(submitted) = self.in_flight.pop_front() else {
+                break;
+            };
+            lane.wait()?;
+            now = Instant::now();
+            let latency = now.duration_since(submitted).as_nanos() as u64;
+            self.latency.saturating_record(latency);
+            longest = longest.max(latency);
+            submissions += 1;
+        }
+        let ended = Monotonic::now();
+        Ok(Drove {
+            ops: submissions * u64::from(batch),
+            ended,
+            latency: buckets(&self.latency),
+            max_latency_ns: longest,
+        })
+    }
+}
+
+fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+    histogram
+        .iter_recorded()
+        .map(|step| {
+            let lower = histogram.lowest_equivalent(step.value_iterated_to());
+            (lower, step.count_at_value())
+        })
+        .collect()
+}
+
+/// Adds the buckets of `more` to `sum`; both ascending.
+pub(crate) fn merge(sum: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
+    for &(bound, count) in more {
+        match sum.binary_search_by_key(&bound, |(b, _)| *b) {
+            Ok(at) => sum[at].1 += count,
+            Err(at) => sum.insert(at, (bound, count)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counts what it is asked; completes at once.
+    struct Counting {
+        submitted: u64,
+        most_in_flight: u64,
+        waited: u64,
+        fail_at: u64,
+    }
+
+    impl Lane for Counting {
+        fn submit(&mut self) -> Result<(), Error> {
+            self.submitted += 1;
+            self.most_in_flight = self.most_in_flight.max(self.submitted - self.waited);
+            if self.submitted == self.fail_at {
+                return Err(Error::DeviceLost {
+                    backend: "test",
+                    call: "submit",
+                    code: -4,
+                });
+            }
+            Ok(())
+        }
+
+        fn wait(&mut self) -> Result<(), Error> {
+            self.waited += 1;
+            assert!(self.waited <= self.submitted, "waited for nothing");
+            Ok(())
+        }
+    }
+
+    fn counting(fail_at: u64) -> Counting {
+        Counting {
+            submitted: 0,
+            most_in_flight: 0,
+            waited: 0,
+            fail_at,
+        }
+    }
+
+    #[test]
+    fn everything_submitted_is_waited_for_and_counted() {
+        for (depth, batch) in [(1, 1), (8, 1), (1, 16), (3, 5)] {
+            let mut lane = counting(0);
+            let mut driver = Driver::new().unwrap();
+            let drove = driver
+                .drive(&mut lane, depth, batch, Duration::from_millis(2))
+                .unwrap();
+            assert_eq!(lane.submitted, lane.waited);
+            assert_eq!(drove.ops, lane.waited * u64::from(batch));
+            assert_eq!(lane.most_in_flight, u64::from(depth));
+            let counted: u64 = drove.latency.iter().map(|(_, n)| n).sum();
+            assert_eq!(counted, lane.waited);
+        }
+    }
+
+    #[test]
+    fn a_lost_device_ends_the_block() {
+        let error = Driver::new()
+            .unwrap()
+            .drive(&mut counting(7), 1, 1, Duration::from_secs(5));
+        assert!(matches!(error, Err(Error::DeviceLost { .. })));
+    }
+
+    #[test]
+    fn merging_keeps_order_and_counts() {
+        let mut sum = vec![(10, 1), (30, 2)];
+        merge(&mut sum, &[(5, 1), (10, 4), (40, 1)]);
+        assert_eq!(sum, [(5, 1), (10, 5), (30, 2), (40, 1)]);
+    }
+}

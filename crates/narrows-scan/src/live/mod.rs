@@ -1,0 +1,160 @@
+//! Blocks on a real device: threads of this process ([`crew`]) and worker processes ([`pool`]).
+
+mod crew;
+mod drive;
+mod pool;
+pub mod worker;
+
+use crate::Error;
+use crate::clock::Monotonic;
+use crate::plan::Plan;
+use crate::run::BlockSource;
+use crate::samples::{Block, LeftOut, Point, Strategy};
+use crew::Crew;
+use narrows_gpu::{Device, LaneSpec};
+use pool::Pool;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shortest block. Short, so that a pair sees one state of a shared machine.
+pub const BLOCK: Duration = Duration::from_millis(20);
+/// A block holds at least this many ops per thread, so that its ragged end weighs little.
+const OPS_PER_BLOCK: u32 = 40;
+/// No block is longer than this.
+const LONGEST_BLOCK: Duration = Duration::from_secs(2);
+
+/// How worker processes of the pool are started.
+#[derive(Clone, Debug)]
+pub struct WorkerCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments; it must call [`worker::main`].
+    pub arguments: Vec<OsString>,
+}
+
+/// Threads and processes, ready to run blocks.
+pub struct Live {
+    crew: Crew,
+    pool: Option<Pool>,
+    lengths: Vec<(Strategy, Duration)>,
+    begin: Monotonic,
+}
+
+impl Live {
+    /// Creates lanes, threads and workers for all strategies of `plan`, warms each up, and sets
+    /// its block length. Points that the device cannot do come back as left out.
+    pub fn new(
+        plan: &Plan,
+        device: &dyn Device,
+        workers: &WorkerCommand,
+    ) -> Result<(Live, Vec<LeftOut>), Error> {
+        let mut left_out = Vec::new();
+        let strategies = plan.strategies();
+        let threaded: Vec<_> = strategies
+            .iter()
+            .filter(|(s, _)| !s.pool)
+            .copied()
+            .collect();
+        let pooled: Vec<_> = strategies.iter().filter(|(s, _)| s.pool).copied().collect();
+        let crew = Crew::new(device, &threaded, |strategy, possible, why| {
+            leave_out(plan, strategy, possible, why, &mut left_out);
+        })?;
+        let pool = match pooled.first() {
+            None => None,
+            Some((_, size)) => {
+                let specs: Vec<_> = pooled.iter().map(|(s, _)| *s).collect();
+                match Pool::start(workers, device.info(), &specs, *size) {
+                    Ok(pool) => Some(pool),
+                    Err(Error::Worker { index, detail }) => {
+                        for strategy in &specs {
+                            let why = format!("worker {index} did not start: {detail}");
+                            leave_out(plan, *strategy, 0, &why, &mut left_out);
+                        }
+                        None
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        let mut live = Live {
+            crew,
+            pool,
+            lengths: Vec::new(),
+            begin: Monotonic::now(),
+        };
+        live.warm_up(plan, &left_out)?;
+        Ok((live, left_out))
+    }
+
+    /// Runs each strategy once, alone and at full width, and takes its block length from that.
+    fn warm_up(&mut self, plan: &Plan, left_out: &[LeftOut]) -> Result<(), Error> {
+        for (index, point) in plan.points.iter().enumerate() {
+            if left_out.iter().any(|l| l.point == index) {
+                continue;
+            }
+            let block = self.block(point, false)?;
+            let width = u64::from(point.threads.max(point.processes));
+            let submissions = block.ops / u64::from(point.strategy.batch).max(1);
+            let per_op = Duration::from_nanos(block.wall_ns * width / submissions.max(1));
+            let length = (per_op * OPS_PER_BLOCK).clamp(BLOCK, LONGEST_BLOCK);
+            match self.lengths.iter_mut().find(|(s, _)| *s == point.strategy) {
+                Some((_, longest)) => *longest = length.max(*longest),
+                None => self.lengths.push((point.strategy, length)),
+            }
+        }
+        self.begin = Monotonic::now();
+        Ok(())
+    }
+
+    fn length(&self, strategy: Strategy) -> Duration {
+        self.lengths
+            .iter()
+            .find(|(s, _)| *s == strategy)
+            .map_or(BLOCK, |(_, length)| *length)
+    }
+}
+
+impl BlockSource for Live {
+    fn block(&mut self, point: &Point, baseline: bool) -> Result<Block, Error> {
+        let length = self.length(point.strategy);
+        if point.strategy.pool {
+            let width = if baseline { 1 } else { point.processes };
+            match &mut self.pool {
+                Some(pool) => pool.block(point.strategy, width, length, self.begin),
+                None => Err(Error::Worker {
+                    index: 0,
+                    detail: "the pool is not running".into(),
+                }),
+            }
+        } else {
+            let width = if baseline { 1 } else { point.threads };
+            self.crew.block(point.strategy, width, length, self.begin)
+        }
+    }
+}
+
+impl Strategy {
+    /// What a lane of this strategy is made from.
+    pub fn lane_spec(&self) -> LaneSpec {
+        LaneSpec {
+            work: self.work,
+            queue: self.queue,
+            sync: self.sync,
+            depth: self.depth,
+            batch: self.batch,
+        }
+    }
+}
+
+/// Leaves out all points of `strategy` that need more than `possible` threads or processes.
+fn leave_out(plan: &Plan, strategy: Strategy, possible: u32, why: &str, into: &mut Vec<LeftOut>) {
+    for (index, point) in plan.points.iter().enumerate() {
+        if point.strategy == strategy && point.threads.max(point.processes) > possible {
+            into.push(LeftOut {
+                point: index,
+                why: why.to_owned(),
+            });
+        }
+    }
+}
