@@ -9,12 +9,9 @@ pub fn demangle(symbol: &str) -> String {
     if let Ok(name) = rustc_demangle::try_demangle(symbol) {
         return format!("{name:#}");
     }
-    if symbol.starts_with("_Z") || symbol.starts_with("__Z") {
-        if let Some(name) = cpp(symbol) {
-            return name;
-        }
-    }
-    symbol.to_owned()
+    let mangled = symbol.starts_with("_Z") || symbol.starts_with("__Z");
+    let readable = if mangled { cpp(symbol) } else { None };
+    readable.unwrap_or_else(|| symbol.to_owned())
 }
 
 fn cpp(symbol: &str) -> Option<String> {
