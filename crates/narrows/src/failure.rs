@@ -20,3 +20,24 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("narrows: {}", words.join(": ").replace('\n', " "));
     if error.downcast_ref::<WrongInput>().is_some() { ExitCode::from(2) } else { ExitCode::from(1) }
 }
+
+/// Help and version go to standard output as they are; a wrong argument becomes one line.
+pub(crate) fn wrong_arguments(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    let text = error.to_string();
+    match error.kind() {
+        DisplayHelp | DisplayVersion => match crate::output::print(&text) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(error) => eprintln!("narrows: {error}"),
+        },
+        DisplayHelpOnMissingArgumentOrSubcommand => eprint!("{text}"),
+        _ => {
+            let said = text.trim_start_matches("error: ");
+            let said = said.split("\n\nUsage:").next().unwrap_or(said);
+            let said = said.split("\n\nFor more").next().unwrap_or(said);
+            let words: Vec<&str> = said.split_whitespace().collect();
+            eprintln!("narrows: {} (see narrows --help)", words.join(" "));
+        }
+    }
+    ExitCode::from(2)
+}

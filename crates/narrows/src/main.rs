@@ -7,6 +7,7 @@
 
 mod cmd;
 mod failure;
+mod output;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -20,7 +21,10 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return failure::wrong_arguments(&error),
+    };
     match cmd::run(arguments.command) {
         Ok(code) => code,
         Err(error) => failure::report(&error),

@@ -56,12 +56,14 @@ pub struct Samples {
     pub end: Option<End>,
     /// Lines of an unknown kind, skipped.
     pub skipped_lines: u64,
+    /// Whether the last line was cut off.
+    pub truncated: bool,
 }
 
 impl Samples {
     /// An empty run.
     pub fn new(header: Header) -> Samples {
-        Samples { header, pairs: Vec::new(), left_out: Vec::new(), end: None, skipped_lines: 0 }
+        Samples { header, pairs: Vec::new(), left_out: Vec::new(), end: None, skipped_lines: 0, truncated: false }
     }
 
     /// Takes one more line in.
@@ -111,6 +113,7 @@ pub fn read(path: &Path) -> Result<Samples, Error> {
             Err(error) => damage = Some(failed(Some(number), format!("is damaged ({error})"))),
         }
     }
+    samples.truncated = damage.is_some();
     Ok(samples)
 }
 
