@@ -6,7 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod fits;
 pub mod layers;
 pub mod reference;
 pub mod result;
 pub mod scan;
+pub mod stats;
