@@ -13,3 +13,6 @@
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 pub(crate) mod base;
+#[allow(dead_code)]
+#[cfg(target_os = "linux")]
+mod trampoline;

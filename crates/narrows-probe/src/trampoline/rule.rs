@@ -1,0 +1,124 @@
+//! What a call is about: its name and kind, the handle it works on, and when it failed.
+//!
+//! The tables of the three APIs are lists of [`Rule`]s; the hooks read arguments only as a rule
+//! says. Pointers are followed only after the real function succeeded, when the API's contract
+//! says that they were good.
+
+use crate::base::{Call, Scope};
+use narrows_trace::{Api, CallKind, ObjectId};
+
+/// Where the handle is that a call works on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// The call has none that matters.
+    None,
+    /// This argument; 0 is the first.
+    Arg(u8),
+    /// This argument points to the handle, which the call wrote.
+    Out(u8),
+    /// This argument points to a struct with the handle at this byte.
+    Field(u8, u8),
+    /// The result is the handle.
+    Result,
+}
+
+/// How a result says that the call failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fails {
+    /// No result, or one that is not a status.
+    Never,
+    /// A 32-bit status that is not zero.
+    NonZero,
+    /// A negative 32-bit status (`VkResult`, OpenCL's codes); positive ones are answers.
+    Negative,
+    /// A null pointer.
+    Null,
+}
+
+/// One function of an API. Tables of these are statics, because the call knows its id.
+pub(crate) struct Rule {
+    /// Name, kind, id in the recording.
+    pub(crate) call: Call,
+    /// What it works on.
+    object: Object,
+    /// When it failed.
+    fails: Fails,
+}
+
+/// The arguments of one call, wherever they were passed.
+pub(crate) trait Arguments {
+    /// The integer or pointer argument `index`, counted without floating-point ones.
+    fn argument(&self, index: u8) -> u64;
+}
+
+impl<const N: usize> Arguments for [u64; N] {
+    #[inline(always)]
+    fn argument(&self, index: u8) -> u64 {
+        self.get(usize::from(index)).copied().unwrap_or(0)
+    }
+}
+
+impl Rule {
+    /// One row of a table.
+    pub(crate) const fn new(
+        name: &'static str,
+        api: Api,
+        kind: CallKind,
+        object: Object,
+        fails: Fails,
+    ) -> Self {
+        Self {
+            call: Call::new(name, api, kind),
+            object,
+            fails,
+        }
+    }
+
+    /// The function's name.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.call.name()
+    }
+
+    /// Whether `result` means failure.
+    #[inline(always)]
+    pub(crate) fn failed(&self, result: u64) -> bool {
+        match self.fails {
+            Fails::Never => false,
+            Fails::NonZero => result as u32 != 0,
+            Fails::Negative => (result as i32) < 0,
+            Fails::Null => result == 0,
+        }
+    }
+
+    /// The handle that the call worked on; 0: none, or it failed before there was one.
+    #[inline(always)]
+    pub(crate) fn object(&self, result: u64, arguments: &impl Arguments) -> ObjectId {
+        ObjectId(match self.object {
+            Object::None => 0,
+            Object::Arg(index) => arguments.argument(index),
+            Object::Result => result,
+            Object::Out(index) if !self.failed(result) => follow(arguments.argument(index), 0),
+            Object::Field(index, offset) if !self.failed(result) => {
+                follow(arguments.argument(index), offset)
+            }
+            Object::Out(_) | Object::Field(..) => 0,
+        })
+    }
+
+    /// Leaves `scope` as this rule says.
+    #[inline(always)]
+    pub(crate) fn leave(&self, scope: Scope, result: u64, arguments: &impl Arguments) {
+        scope.leave(self.object(result, arguments), self.failed(result));
+    }
+}
+
+/// Reads the handle `offset` bytes behind `address`, if there is an address.
+#[inline(always)]
+fn follow(address: u64, offset: u8) -> u64 {
+    if address == 0 {
+        return 0;
+    }
+    let address = (address as *const u8).wrapping_add(usize::from(offset));
+    // SAFETY: the function succeeded, so its contract says that this argument is readable.
+    unsafe { address.cast::<u64>().read_unaligned() }
+}
