@@ -3,6 +3,10 @@
 //! A file without an end line was cut off; what stands before it is still good. Unknown kinds of
 //! line are counted and skipped, unknown versions are refused.
 
+mod file;
+
+pub use file::{Samples, Writer, looks_like_samples, read};
+
 // Part of the file's format, so that its readers need no other crate.
 pub use narrows_gpu::{
     Calibration, DeviceInfo, Precision, Preparation, QueueLayout, SyncMode, Work,

@@ -15,16 +15,25 @@ pub struct Writer {
 impl Writer {
     /// Makes the file; an existing file is replaced only if it is a samples file or empty.
     pub fn create(path: &Path) -> Result<Writer, Error> {
-        let failed = |detail: String| Error::Samples { path: path.into(), line: None, detail };
+        let failed = |detail: String| Error::Samples {
+            path: path.into(),
+            line: None,
+            detail,
+        };
         if let Ok(old) = std::fs::read(path)
             && !old.is_empty()
             && !old.starts_with(b"{\"line\":\"header\"")
         {
-            return Err(failed("exists and is no samples file; give another --out".into()));
+            return Err(failed(
+                "exists and is no samples file; give another --out".into(),
+            ));
         }
         let file = File::create(path)
             .map_err(|e| failed(format!("cannot be written ({e}); give another --out")))?;
-        Ok(Writer { file, path: path.into() })
+        Ok(Writer {
+            file,
+            path: path.into(),
+        })
     }
 
     /// Where it writes.
@@ -34,12 +43,18 @@ impl Writer {
 
     /// Appends one line.
     pub fn write(&mut self, line: &Line) -> Result<(), Error> {
-        let failed = |detail: String| Error::Samples { path: self.path.clone(), line: None, detail };
+        let failed = |detail: String| Error::Samples {
+            path: self.path.clone(),
+            line: None,
+            detail,
+        };
         let mut text = serde_json::to_string(line).map_err(|e| failed(e.to_string()))?;
         text.push('\n');
-        self.file
-            .write_all(text.as_bytes())
-            .map_err(|e| failed(format!("write failed ({e}); later samples are not in the file")))
+        self.file.write_all(text.as_bytes()).map_err(|e| {
+            failed(format!(
+                "write failed ({e}); later samples are not in the file"
+            ))
+        })
     }
 }
 
@@ -63,7 +78,14 @@ pub struct Samples {
 impl Samples {
     /// An empty run.
     pub fn new(header: Header) -> Samples {
-        Samples { header, pairs: Vec::new(), left_out: Vec::new(), end: None, skipped_lines: 0, truncated: false }
+        Samples {
+            header,
+            pairs: Vec::new(),
+            left_out: Vec::new(),
+            end: None,
+            skipped_lines: 0,
+            truncated: false,
+        }
     }
 
     /// Takes one more line in.
@@ -87,13 +109,22 @@ pub fn looks_like_samples(path: &Path) -> bool {
 
 /// Reads a samples file. A last line that was cut off is left out; any other damage is an error.
 pub fn read(path: &Path) -> Result<Samples, Error> {
-    let failed = |line: Option<usize>, detail: String| Error::Samples { path: path.into(), line, detail };
+    let failed = |line: Option<usize>, detail: String| Error::Samples {
+        path: path.into(),
+        line,
+        detail,
+    };
     let file = File::open(path).map_err(|e| failed(None, format!("cannot be read ({e})")))?;
     let mut lines = BufReader::new(file).split(b'\n').enumerate();
     let first = match lines.next() {
         Some((_, Ok(first))) => first,
         Some((_, Err(e))) => return Err(failed(Some(1), format!("cannot be read ({e})"))),
-        None => return Err(failed(None, "is empty; the run was stopped before its start".into())),
+        None => {
+            return Err(failed(
+                None,
+                "is empty; the run was stopped before its start".into(),
+            ));
+        }
     };
     let mut samples = Samples::new(header(&first).map_err(|detail| failed(Some(1), detail))?);
     let mut damage: Option<Error> = None;
@@ -124,7 +155,10 @@ fn take(samples: &mut Samples, line: Line) -> Result<(), String> {
         _ => None,
     };
     if let Some(point) = point.filter(|p| *p >= samples.header.points.len()) {
-        return Err(format!("names point {point}, the header has {}", samples.header.points.len()));
+        return Err(format!(
+            "names point {point}, the header has {}",
+            samples.header.points.len()
+        ));
     }
     samples.add(line);
     Ok(())
@@ -140,7 +174,9 @@ fn header(first: &[u8]) -> Result<Header, String> {
         Some(version) if version == u64::from(VERSION) => {}
         version => {
             let version = version.map_or("none".into(), |v| v.to_string());
-            return Err(format!("has format version {version}; this narrows reads {VERSION}"));
+            return Err(format!(
+                "has format version {version}; this narrows reads {VERSION}"
+            ));
         }
     }
     match serde_json::from_value(value) {
@@ -154,6 +190,10 @@ fn is_other_kind(bytes: &[u8]) -> bool {
     const KNOWN: [&str; 4] = ["header", "pair", "left_out", "end"];
     serde_json::from_slice::<serde_json::Value>(bytes)
         .ok()
-        .and_then(|v| v.get("line").and_then(|l| l.as_str()).map(|l| !KNOWN.contains(&l)))
+        .and_then(|v| {
+            v.get("line")
+                .and_then(|l| l.as_str())
+                .map(|l| !KNOWN.contains(&l))
+        })
         .unwrap_or(false)
 }
