@@ -5,14 +5,17 @@
 //! mutex around a shared `VkQueue`, for example). Threads, clocks and statistics live elsewhere
 //! (`narrows-scan`, `narrows-model`).
 
+mod calibrate;
 mod error;
+mod matmul;
 pub mod soft;
 mod spec;
 mod types;
+pub mod vulkan;
 mod words;
 
 pub use error::Error;
-use spec::check_spec;
+use spec::{check_spec, check_work, too_many_in_flight, unknown_device};
 pub use types::{
     Calibration, DeviceInfo, LaneSpec, Precision, Preparation, QueueLayout, SyncMode, Work,
 };
@@ -60,5 +63,8 @@ pub trait Lane: Send {
 
 /// All backends compiled in, best first (real APIs before `soft`).
 pub fn backends() -> Vec<Box<dyn Backend>> {
-    vec![Box::new(soft::SoftBackend::default())]
+    vec![
+        Box::new(vulkan::VulkanBackend),
+        Box::new(soft::SoftBackend::default()),
+    ]
 }

@@ -262,6 +262,7 @@ impl Device for SoftDevice {
     }
 
     fn prepare(&self, work: Work) -> Result<Preparation, Error> {
+        crate::check_work(NAME, &self.info, work)?;
         Ok(work::prepare(work))
     }
 

@@ -14,6 +14,7 @@ pub(super) struct SoftLane {
     sync: SyncMode,
     service: Duration,
     in_flight: VecDeque<Duration>,
+    depth: usize,
 }
 
 impl SoftLane {
@@ -21,7 +22,8 @@ impl SoftLane {
         Self {
             sync: spec.sync,
             service: shared.config.engine_time(spec.work) * spec.batch,
-            in_flight: VecDeque::with_capacity(spec.depth as usize + 1),
+            in_flight: VecDeque::with_capacity(spec.depth as usize),
+            depth: spec.depth as usize,
             shared,
             queue,
         }
@@ -38,6 +40,9 @@ impl SoftLane {
 
 impl Lane for SoftLane {
     fn submit(&mut self) -> Result<(), Error> {
+        if self.in_flight.len() == self.depth {
+            return Err(crate::too_many_in_flight(super::NAME, self.depth));
+        }
         self.shared.host_work();
         self.pass_locks(LockPlace::Submit);
         let end = self.shared.enqueue(&self.queue, self.service)?;

@@ -94,11 +94,11 @@ impl Backend for SoftBackend {
 
     fn open(&self, index: usize) -> Result<Box<dyn Device>, Error> {
         if index != 0 {
-            return Err(Error::UnknownDevice {
-                backend: NAME,
-                wanted: index.to_string(),
-                available: format!("0: {}", device::DEVICE_NAME),
-            });
+            return Err(crate::unknown_device(
+                NAME,
+                index.to_string(),
+                &self.devices()?,
+            ));
         }
         Ok(Box::new(device::SoftDevice::new(self.config()?)))
     }

@@ -1,0 +1,222 @@
+//! The logical device: its queues, the locks that the specification asks for, one-off commands.
+
+use super::NAME;
+use super::api::{Instance, Physical, status};
+use super::lane::{Access, VulkanLane};
+use super::work::Program;
+use crate::{Device, DeviceInfo, Error, Lane, LaneSpec, Preparation, QueueLayout, SyncMode, Work};
+use ash::vk;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+/// An open device.
+pub(super) struct VulkanDevice {
+    info: DeviceInfo,
+    logical: Arc<Logical>,
+    prepared: Mutex<HashMap<Work, (Arc<Program>, Preparation)>>,
+}
+
+/// A `VkDevice` with all queues of one family.
+pub(super) struct Logical {
+    raw: ash::Device,
+    /// Dropped after the device is destroyed.
+    _instance: Arc<Instance>,
+    family: u32,
+    queues: Vec<vk::Queue>,
+    memory: vk::PhysicalDeviceMemoryProperties,
+    pub(super) timestamps: Option<(f64, u32)>,
+    pub(super) max_invocations: u32,
+    /// Held around every use of the first queue while it is shared.
+    first_queue: Arc<Mutex<()>>,
+    /// Read around submissions, written around waits for the device, while queues are own.
+    all_queues: Arc<RwLock<()>>,
+}
+
+impl Logical {
+    fn open(instance: Arc<Instance>, physical: &Physical) -> Result<Arc<Self>, Error> {
+        let priorities = vec![1.0; physical.queues as usize];
+        let queues = [vk::DeviceQueueCreateInfo::default()
+            .queue_family_index(physical.family)
+            .queue_priorities(&priorities)];
+        let mut storage =
+            vk::PhysicalDevice16BitStorageFeatures::default().storage_buffer16_bit_access(true);
+        let mut info = vk::DeviceCreateInfo::default().queue_create_infos(&queues);
+        if physical.info.f16 {
+            info = info.push_next(&mut storage);
+        }
+        // SAFETY: family, count and feature are what the physical device said; `info` and what it
+        // points to live until the call returns; destroyed in `drop`, before the instance.
+        let raw = unsafe { instance.raw().create_device(physical.raw, &info, None) };
+        let raw = status("vkCreateDevice", raw)?;
+        // SAFETY: the device was created with `physical.queues` queues of this family.
+        let queue = |index| unsafe { raw.get_device_queue(physical.family, index) };
+        let queues = (0..physical.queues).map(queue).collect();
+        // SAFETY: the physical device came from this instance.
+        let memory = unsafe {
+            instance
+                .raw()
+                .get_physical_device_memory_properties(physical.raw)
+        };
+        Ok(Arc::new(Self {
+            raw,
+            family: physical.family,
+            queues,
+            memory,
+            timestamps: physical.timestamps,
+            max_invocations: physical.max_invocations,
+            first_queue: Arc::default(),
+            all_queues: Arc::default(),
+            _instance: instance,
+        }))
+    }
+
+    pub(super) fn raw(&self) -> &ash::Device {
+        &self.raw
+    }
+
+    /// A memory type among `bits` with the properties `wanted`.
+    pub(super) fn memory_type(&self, bits: u32, wanted: vk::MemoryPropertyFlags) -> Option<u32> {
+        let types = self.memory.memory_types_as_slice().iter().zip(0_u32..);
+        types
+            .filter(|(_, index)| bits & (1 << index) != 0)
+            .find(|(kind, _)| kind.property_flags.contains(wanted))
+            .map(|(_, index)| index)
+    }
+
+    /// A pool for one thread, whose command buffers are recorded once.
+    pub(super) fn command_pool(&self) -> Result<vk::CommandPool, Error> {
+        let info = vk::CommandPoolCreateInfo::default().queue_family_index(self.family);
+        // SAFETY: the device is alive and has the family; the caller destroys the pool.
+        status("vkCreateCommandPool", unsafe {
+            self.raw.create_command_pool(&info, None)
+        })
+    }
+
+    pub(super) fn command_buffers(
+        &self,
+        pool: vk::CommandPool,
+        count: u32,
+    ) -> Result<Vec<vk::CommandBuffer>, Error> {
+        let info = vk::CommandBufferAllocateInfo::default()
+            .command_pool(pool)
+            .command_buffer_count(count);
+        // SAFETY: the pool is from this device and used by the calling thread only.
+        status("vkAllocateCommandBuffers", unsafe {
+            self.raw.allocate_command_buffers(&info)
+        })
+    }
+
+    /// Records a command buffer.
+    pub(super) fn record(
+        &self,
+        buffer: vk::CommandBuffer,
+        commands: impl FnOnce(vk::CommandBuffer),
+    ) -> Result<(), Error> {
+        let info = vk::CommandBufferBeginInfo::default();
+        // SAFETY: the buffer is new, or its pool was reset, and the calling thread owns its pool.
+        let begun = unsafe { self.raw.begin_command_buffer(buffer, &info) };
+        status("vkBeginCommandBuffer", begun)?;
+        commands(buffer);
+        // SAFETY: begun above.
+        status("vkEndCommandBuffer", unsafe {
+            self.raw.end_command_buffer(buffer)
+        })
+    }
+
+    /// Records, submits to the first queue and waits. For preparation, not for timed work.
+    pub(super) fn run_once(&self, commands: impl FnOnce(vk::CommandBuffer)) -> Result<(), Error> {
+        let pool = self.command_pool()?;
+        let done = self.command_buffers(pool, 1).and_then(|buffers| {
+            if let Some(buffer) = buffers.first() {
+                self.record(*buffer, commands)?;
+            }
+            let info = [vk::SubmitInfo::default().command_buffers(&buffers)];
+            let queue = self.queues.first().copied().unwrap_or_default();
+            let _guard = self
+                .first_queue
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            // SAFETY: the queue is from this device, its lock is held, the buffers are recorded.
+            let sent = unsafe { self.raw.queue_submit(queue, &info, vk::Fence::null()) };
+            status("vkQueueSubmit", sent)?;
+            // SAFETY: as above.
+            status("vkQueueWaitIdle", unsafe {
+                self.raw.queue_wait_idle(queue)
+            })
+        });
+        // SAFETY: the queue is idle, or failed and will run nothing more.
+        unsafe { self.raw.destroy_command_pool(pool, None) };
+        done
+    }
+
+    pub(super) fn copy(&self, from: vk::Buffer, to: vk::Buffer, size: u64) -> Result<(), Error> {
+        let region = [vk::BufferCopy::default().size(size)];
+        self.run_once(|commands| {
+            // SAFETY: the buffer is being recorded; both sides have at least `size` bytes.
+            unsafe { self.raw.cmd_copy_buffer(commands, from, to, &region) };
+        })
+    }
+
+    /// The queue of lane `index` and who may touch it when.
+    fn way_in(&self, spec: LaneSpec, index: usize) -> (vk::Queue, Access) {
+        let (queue, access) = match (spec.queue, spec.sync) {
+            (QueueLayout::Shared, _) => (0, Access::Mutex(Arc::clone(&self.first_queue))),
+            (QueueLayout::Own, SyncMode::Device) => {
+                (index, Access::ReadWrite(Arc::clone(&self.all_queues)))
+            }
+            (QueueLayout::Own, SyncMode::Queue | SyncMode::Event) => (index, Access::Free),
+        };
+        (self.queues.get(queue).copied().unwrap_or_default(), access)
+    }
+}
+
+impl Drop for Logical {
+    fn drop(&mut self) {
+        // SAFETY: lanes, buffers and programs hold an `Arc` of this, so none is left, and lanes
+        // wait for their submissions before they go.
+        unsafe { self.raw.destroy_device(None) };
+    }
+}
+
+impl VulkanDevice {
+    pub(super) fn open(instance: Arc<Instance>, physical: Physical) -> Result<Self, Error> {
+        Ok(Self {
+            logical: Logical::open(instance, &physical)?,
+            info: physical.info,
+            prepared: Mutex::default(),
+        })
+    }
+
+    fn program(&self, work: Work) -> Result<(Arc<Program>, Preparation), Error> {
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((program, preparation)) = prepared.get(&work) {
+            return Ok((Arc::clone(program), preparation.clone()));
+        }
+        let (program, preparation) = Program::build(&self.logical, work)?;
+        let program = Arc::new(program);
+        prepared.insert(work, (Arc::clone(&program), preparation.clone()));
+        Ok((program, preparation))
+    }
+}
+
+impl Device for VulkanDevice {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn prepare(&self, work: Work) -> Result<Preparation, Error> {
+        crate::check_work(NAME, &self.info, work)?;
+        Ok(self.program(work)?.1)
+    }
+
+    fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
+        crate::check_spec(NAME, &self.info, spec, threads)?;
+        let (program, _) = self.program(spec.work)?;
+        let lane = |index: u32| {
+            let (queue, access) = self.logical.way_in(spec, index as usize);
+            let lane = VulkanLane::new(&self.logical, &program, spec, queue, access)?;
+            Ok(Box::new(lane) as Box<dyn Lane>)
+        };
+        (0..threads).map(lane).collect()
+    }
+}

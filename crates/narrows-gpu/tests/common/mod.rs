@@ -1,0 +1,100 @@
+//! What every backend must do, driven the way a runner drives it: one thread per lane.
+
+use narrows_gpu::{Device, Error, Lane, LaneSpec, QueueLayout, SyncMode, Work};
+
+/// Submissions that each thread makes.
+const SUBMISSIONS: u32 = 25;
+
+pub(crate) const LAYOUTS: [QueueLayout; 2] = [QueueLayout::Shared, QueueLayout::Own];
+pub(crate) const SYNCS: [SyncMode; 3] = [SyncMode::Queue, SyncMode::Device, SyncMode::Event];
+
+/// Keeps `depth` submissions in flight until all are made, then waits for the rest.
+pub(crate) fn drive(lane: &mut dyn Lane, depth: u32, submissions: u32) -> Result<(), Error> {
+    for n in 0..submissions {
+        if n >= depth {
+            lane.wait()?;
+        }
+        lane.submit()?;
+    }
+    for _ in 0..submissions.min(depth) {
+        lane.wait()?;
+    }
+    Ok(())
+}
+
+/// One thread per lane, all at once.
+pub(crate) fn run(device: &dyn Device, spec: LaneSpec, threads: u32) -> Result<(), Error> {
+    let lanes = device.lanes(spec, threads)?;
+    assert_eq!(lanes.len(), threads as usize);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = lanes
+            .into_iter()
+            .map(|mut lane| scope.spawn(move || drive(lane.as_mut(), spec.depth, SUBMISSIONS)))
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|t| t.join().expect("a lane panicked"))
+    })
+}
+
+/// Every layout, wait, depth and batch of `work` at 1 and 4 threads. Own queues beyond the
+/// device's number must be refused with the numbers, everything else must run.
+pub(crate) fn every_strategy(device: &dyn Device, work: Work) {
+    for queue in LAYOUTS {
+        for sync in SYNCS {
+            for (depth, batch) in [(1, 1), (3, 2)] {
+                for threads in [1, 4] {
+                    let spec = LaneSpec {
+                        work,
+                        queue,
+                        sync,
+                        depth,
+                        batch,
+                    };
+                    let limit = device
+                        .info()
+                        .max_queues
+                        .filter(|_| queue == QueueLayout::Own);
+                    let result = run(device, spec, threads);
+                    match limit {
+                        Some(limit) if threads > limit => {
+                            let error = result.expect_err("more own queues than there are");
+                            assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+                            assert!(error.to_string().contains(&limit.to_string()), "{error}");
+                        }
+                        _ => result.unwrap_or_else(|e| panic!("{spec:?} x {threads}: {e}")),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the trait promises about misuse.
+pub(crate) fn refuses_misuse(device: &dyn Device) {
+    let spec = LaneSpec {
+        work: Work::Noop,
+        queue: QueueLayout::Shared,
+        sync: SyncMode::Event,
+        depth: 2,
+        batch: 1,
+    };
+    for (spec, threads) in [
+        (spec, 0),
+        (LaneSpec { depth: 0, ..spec }, 1),
+        (LaneSpec { batch: 0, ..spec }, 1),
+    ] {
+        let error = device.lanes(spec, threads).err().expect("must be refused");
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    }
+    let mut lanes = device.lanes(spec, 1).expect("two in flight are possible");
+    let lane = &mut lanes[0];
+    lane.wait().expect("nothing in flight: returns at once");
+    lane.submit().expect("first");
+    lane.submit().expect("second");
+    let error = lane.submit().expect_err("a third exceeds the depth");
+    assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    lane.wait().expect("first");
+    lane.submit().expect("room again");
+    // Two are in flight when the lane goes: dropping it must wait for them, not break.
+}
