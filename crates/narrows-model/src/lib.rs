@@ -12,3 +12,4 @@ pub mod reference;
 pub mod result;
 pub mod scan;
 pub mod stats;
+pub mod words;

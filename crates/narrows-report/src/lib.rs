@@ -1,1 +1,27 @@
-//! Placeholder.
+//! Views of a result of `narrows-model`: text and JSON.
+//!
+//! A view adds no number and drops no caveat: what is not in the result was not measured, and a
+//! view says so. It reads no clock, no file and no environment.
+
+#![forbid(unsafe_code)]
+
+mod scan;
+mod text;
+
+pub use scan::scan_text;
+
+use narrows_model::scan::ScanResult;
+
+/// Why a view could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value that JSON cannot hold.
+    #[error("the result cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The result as indented JSON, as documented in `docs/json.md`, with a line's end after it.
+pub fn scan_json(result: &ScanResult) -> Result<String, Error> {
+    Ok(serde_json::to_string_pretty(result)? + "\n")
+}

@@ -1,26 +1,112 @@
-//! From the samples of a scan to its result.
+//! From the samples of a scan to its result: points, gate, fits, best strategy, verdict.
 //!
-//! Points, gate, fits, best strategy, verdict. How it is shown lives in `narrows-report`.
+//! [`analyse`] is the only entry. How the result is shown lives in `narrows-report`; the formulas
+//! in [`crate::stats`] and [`crate::fits`].
 
+mod best;
+mod candidates;
+mod fit;
+mod gate;
+mod table;
 mod types;
+mod verdict;
 
+pub use table::{CPU_LIMIT, WIDEST_INTERVAL, strategy_name};
 pub use types::*;
+pub use verdict::{FULL_FROM, SCALES_FROM};
 
-use narrows_scan::samples::{End, Header, LeftOut, Pair};
+use narrows_scan::samples::{Calibration, End, Header, LeftOut, Samples};
 
-/// What a samples file holds.
-#[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
-    /// First line.
-    pub header: &'a Header,
-    /// Pairs in the order they ran.
-    pub pairs: &'a [Pair],
-    /// Points that could not be measured.
-    pub left_out: &'a [LeftOut],
-    /// Last line; `None`: the file was cut off.
-    pub end: Option<&'a End>,
-    /// Lines of unknown kind.
-    pub skipped_lines: u64,
-    /// Whether the last line was cut off.
-    pub truncated: bool,
+/// The result of a scan. Ends for any samples, also for none at all.
+pub fn analyse(samples: &Samples) -> ScanResult {
+    let header = &samples.header;
+    let groups = table::groups(samples);
+    let fits = (0u64..)
+        .zip(&groups)
+        .filter_map(|(i, g)| fit::fit(g, header.seed, i))
+        .collect();
+    let mut points: Vec<PointResult> = groups
+        .into_iter()
+        .flat_map(|g| g.rows)
+        .map(|r| r.result)
+        .collect();
+    let best = best::mark(&mut points);
+    let self_check = gate::self_check(samples);
+    let left_out: Vec<LeftOutResult> = samples
+        .left_out
+        .iter()
+        .filter_map(|l| left_out(header, l))
+        .collect();
+    let end = samples.end.as_ref().map(end_result);
+    let held = SamplesResult {
+        pairs: samples.pairs.len() as u64,
+        skipped_lines: samples.skipped_lines,
+        truncated: samples.truncated,
+    };
+    let verdict = verdict::verdict(&verdict::Facts {
+        header,
+        points: &points,
+        self_check: &self_check,
+        end: end.as_ref(),
+        samples: held,
+        left_out: &left_out,
+    });
+    ScanResult {
+        schema: SCHEMA.into(),
+        tool: header.tool.clone(),
+        started: header.started.clone(),
+        command: header.command.clone(),
+        seed: header.seed,
+        block_ns: header.block_ns,
+        simulated: header.simulated,
+        device: header.device.clone(),
+        device_choice: header.device_choice.clone(),
+        environment: header.environment.clone(),
+        calibration: header.preparation.calibration.map(calibration),
+        max_relative_error: header.preparation.max_relative_error,
+        verdict,
+        best,
+        points,
+        fits,
+        self_check,
+        left_out,
+        end,
+        samples: held,
+        waterfall: None,
+        calls: None,
+        waits: None,
+        coverage: None,
+        lost: None,
+        own_cost: None,
+        reference: None,
+    }
+}
+
+fn calibration(c: Calibration) -> CalibrationResult {
+    let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
+    CalibrationResult {
+        wanted_ns: ns(c.wanted),
+        iterations: c.iterations,
+        measured_ns: ns(c.measured),
+    }
+}
+
+fn left_out(header: &Header, left_out: &LeftOut) -> Option<LeftOutResult> {
+    let point = header.points.get(left_out.point)?;
+    Some(LeftOutResult {
+        strategy: strategy_name(&point.strategy),
+        work: point.strategy.work.to_string(),
+        threads: point.threads,
+        processes: point.processes,
+        why: left_out.why.clone(),
+    })
+}
+
+fn end_result(end: &End) -> EndResult {
+    EndResult {
+        reason: end.reason,
+        detail: end.detail.clone(),
+        elapsed_ns: end.elapsed_ns,
+        load_after: end.load_after,
+    }
 }

@@ -3,7 +3,8 @@
 
 use crate::reference::Reference;
 use crate::result::{Call, Coverage, Interval, Lost, OwnCost, Verdict, Wait, WaterfallTerm};
-use narrows_scan::samples::{DeviceInfo, EndReason, Environment};
+// Part of the result as they stand in the samples file.
+pub use narrows_scan::samples::{DeviceInfo, EndReason, Environment};
 use serde::{Deserialize, Serialize};
 
 /// Value of [`ScanResult::schema`].
@@ -186,13 +187,16 @@ pub struct StrategyFit {
     pub work: String,
     /// Threads x processes of the points that were fitted, ascending.
     pub n: Vec<u32>,
+    /// Whether some of these points are limited by the processor: the models then describe the
+    /// processor too.
+    pub cpu_limited: bool,
     /// Amdahl's law.
     pub amdahl: Option<AmdahlFit>,
     /// Universal Scalability Law.
     pub usl: Option<UslFit>,
     /// Whether the curve can be a USL curve at all.
     pub usl_test: Option<UslTest>,
-    /// Why a model is missing.
+    /// Why a model is missing; `None`: none is.
     pub not_fitted: Option<String>,
 }
 
@@ -267,7 +271,7 @@ pub struct SelfCheck {
     pub order_effect: Option<f64>,
     /// Sign-test interval.
     pub order_effect_ci: Option<Interval>,
-    /// Whether the interval holds 1; `None`: too few pairs to say.
+    /// Whether the interval holds 1 and is at most 10 % wide; `None`: too few pairs to say.
     pub passed: Option<bool>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::failure::WrongInput;
 use narrows_model::reference::{self, Reference};
-use narrows_model::scan::{Input, ScanResult, analyse};
+use narrows_model::scan::{ScanResult, analyse};
 use narrows_scan::samples::Samples;
 use std::io::IsTerminal;
 
@@ -28,14 +28,7 @@ impl Style {
 
 /// Analyses `samples` and prints the result to standard output.
 pub(crate) fn show(samples: &Samples, style: &Style) -> anyhow::Result<ScanResult> {
-    let mut result = analyse(&Input {
-        header: &samples.header,
-        pairs: &samples.pairs,
-        left_out: &samples.left_out,
-        end: samples.end.as_ref(),
-        skipped_lines: samples.skipped_lines,
-        truncated: samples.truncated,
-    });
+    let mut result = analyse(samples);
     result.reference.clone_from(&style.reference);
     let text = if style.json {
         narrows_report::scan_json(&result)?

@@ -1,0 +1,331 @@
+//! What a scan alone can answer.
+//!
+//! A scan compares throughputs from outside. It can show that submission scales, that the cores or
+//! the device are full, or that the machine is too noisy to tell. `serialised` needs two
+//! independent proofs and a scan has at most one, the isolation ladder, so a loss comes out as
+//! `ambiguous` with the candidates that the ladder leaves. `back-pressure` needs a second op
+//! duration and is never said here.
+
+use super::candidates::{candidates, label};
+use super::table::{WIDEST_INTERVAL, width};
+use super::{EndResult, Flag, PointResult, SamplesResult, SelfCheck};
+use crate::layers::Layer;
+use crate::result::{Proof, ProofKind, Verdict, VerdictKind};
+use crate::words::{count, interval, nanos, plural, significant};
+use narrows_scan::samples::{EndReason, Header, Work};
+
+/// An efficiency whose interval lies wholly above this counts as scaling.
+pub const SCALES_FROM: f64 = 0.80;
+/// A device that works this share of the time is full.
+pub const FULL_FROM: f64 = 0.95;
+
+/// What the verdict is made from.
+pub(super) struct Facts<'a> {
+    pub(super) header: &'a Header,
+    pub(super) points: &'a [PointResult],
+    pub(super) self_check: &'a SelfCheck,
+    pub(super) end: Option<&'a EndResult>,
+    pub(super) samples: SamplesResult,
+    pub(super) left_out: &'a [super::LeftOutResult],
+}
+
+/// The scaling points that the verdict may rest on.
+pub(super) struct Scope<'a> {
+    /// All points with an interval at the largest threads x processes that the cores can carry.
+    pub(super) rows: Vec<&'a PointResult>,
+    /// The fastest of them; a process pool only when nothing else was measured.
+    pub(super) best: &'a PointResult,
+}
+
+pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
+    let mut verdict = too_noisy(facts).unwrap_or_else(|| match scope(facts) {
+        Some(scope) => judge(facts, &scope),
+        None => nothing_to_judge(facts),
+    });
+    verdict.limits = limits(facts, verdict.kind);
+    verdict
+}
+
+fn plain(kind: VerdictKind, sentence: String) -> Verdict {
+    Verdict {
+        kind,
+        layer: None,
+        site: None,
+        share: None,
+        proofs: Vec::new(),
+        candidates: Vec::new(),
+        sentence,
+        limits: String::new(),
+    }
+}
+
+fn too_noisy(facts: &Facts<'_>) -> Option<Verdict> {
+    let check = facts.self_check;
+    let noisy: Vec<&PointResult> = facts
+        .points
+        .iter()
+        .filter(|p| p.flags.contains(&Flag::TooNoisy))
+        .collect();
+    let mut reasons = Vec::new();
+    if check.passed == Some(false) {
+        let ci = interval(check.ratio_ci, |v| format!("{v:.3}"));
+        let why = match check.ratio_ci.is_some_and(|i| i.contains(1.0)) {
+            true => format!("wider than {} %", significant(WIDEST_INTERVAL * 100.0)),
+            false => "which excludes 1".into(),
+        };
+        reasons.push(format!(
+            "one thread against itself gives the ratio {:.3} {ci}, {why}",
+            check.ratio.unwrap_or(f64::NAN)
+        ));
+    }
+    if let Some(worst) = noisy.iter().max_by(|a, b| spread(a).total_cmp(&spread(b))) {
+        reasons.push(format!(
+            "{} of {} an interval wider than {} % (widest: {} at {}, {}x {})",
+            noisy.len(),
+            if facts.points.len() == 1 {
+                "1 point has".into()
+            } else {
+                format!("{} points have", facts.points.len())
+            },
+            significant(WIDEST_INTERVAL * 100.0),
+            worst.strategy,
+            label(worst),
+            worst.speedup.map_or("?".into(), significant),
+            interval(worst.speedup_ci, significant),
+        ));
+    }
+    let sentence = format!(
+        "Too noisy for a verdict: {}; a longer --time or a quieter machine narrows the intervals.",
+        reasons.join(", and ")
+    );
+    (!reasons.is_empty()).then(|| plain(VerdictKind::TooNoisy, sentence))
+}
+
+fn spread(point: &PointResult) -> f64 {
+    point
+        .speedup_ci
+        .zip(point.speedup)
+        .map_or(0.0, |(i, s)| i.relative_width(s))
+}
+
+/// Scaling points with an interval, without those that have more threads than cores.
+fn scope<'a>(facts: &Facts<'a>) -> Option<Scope<'a>> {
+    let cores = facts.header.environment.cores;
+    let carried = |p: &&PointResult| cores == 0 || width(p) <= cores;
+    let usable: Vec<&PointResult> = facts
+        .points
+        .iter()
+        .filter(|p| !p.baseline && p.efficiency_ci.is_some())
+        .collect();
+    let n = usable.iter().copied().filter(carried).map(width).max()?;
+    let rows: Vec<&PointResult> = usable.into_iter().filter(|p| width(p) == n).collect();
+    let fastest = |pool: bool| {
+        let rows = rows.iter().copied().filter(move |p| p.pool == pool);
+        rows.max_by(|a, b| {
+            a.ops_per_s
+                .unwrap_or(0.0)
+                .total_cmp(&b.ops_per_s.unwrap_or(0.0))
+        })
+    };
+    let best = fastest(false).or_else(|| fastest(true))?;
+    Some(Scope { rows, best })
+}
+
+fn nothing_to_judge(facts: &Facts<'_>) -> Verdict {
+    let cores = facts.header.environment.cores;
+    let beyond: Vec<&PointResult> = facts
+        .points
+        .iter()
+        .filter(|p| !p.baseline && p.efficiency_ci.is_some())
+        .collect();
+    let fastest = beyond.iter().max_by(|a, b| {
+        a.ops_per_s
+            .unwrap_or(0.0)
+            .total_cmp(&b.ops_per_s.unwrap_or(0.0))
+    });
+    match fastest {
+        Some(p) => plain(
+            VerdictKind::CpuLimited,
+            format!(
+                "The processor is the limit: every point has more threads than the {}; the \
+                 fastest, {}, runs {}.",
+                plural(cores, "core"),
+                p.strategy,
+                speed(p)
+            ),
+        ),
+        None => plain(
+            VerdictKind::Ambiguous,
+            "Not enough was measured for a verdict: no point above one thread has the 6 pairs \
+             that an interval needs."
+                .into(),
+        ),
+    }
+}
+
+/// `4.05x [4.01, 4.10] as fast at 8 threads as at one (efficiency 0.506 [0.501, 0.512])`.
+pub(super) fn speed(p: &PointResult) -> String {
+    let number = |v: Option<f64>| v.map_or("?".into(), significant);
+    format!(
+        "{}x {} as fast with {} as with one (efficiency {} {})",
+        number(p.speedup),
+        interval(p.speedup_ci, significant),
+        label(p),
+        number(p.efficiency),
+        interval(p.efficiency_ci, significant),
+    )
+}
+
+fn judge(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
+    let best = scope.best;
+    if best.efficiency_ci.is_some_and(|i| i.low >= SCALES_FROM) {
+        return scales(scope);
+    }
+    if let Some(full) = gpu_saturated(facts, scope) {
+        return full;
+    }
+    let cores = facts.header.environment.cores;
+    if best.flags.contains(&Flag::CpuLimited) {
+        let used = best.cores_used.map_or("?".into(), significant);
+        let sentence = format!(
+            "The processor is the limit: the fastest strategy, {}, runs {} and keeps {used} of {} \
+             busy.",
+            best.strategy,
+            speed(best),
+            plural(cores, "core"),
+        );
+        return plain(VerdictKind::CpuLimited, sentence);
+    }
+    let found = candidates(facts, scope);
+    let named: Vec<&str> = found.candidates.iter().map(|c| c.what.as_str()).collect();
+    let sentence = format!(
+        "Scaling is lost, and a scan alone cannot say where: the fastest strategy, {}, runs {}; \
+         candidates: {}.",
+        best.strategy,
+        speed(best),
+        named.join("; ")
+    );
+    Verdict {
+        proofs: found.proofs,
+        candidates: found.candidates,
+        ..plain(VerdictKind::Ambiguous, sentence)
+    }
+}
+
+fn scales(scope: &Scope<'_>) -> Verdict {
+    let best = scope.best;
+    let slower = scope
+        .rows
+        .iter()
+        .filter(|p| p.efficiency_ci.is_some_and(|i| i.high < SCALES_FROM))
+        .min_by(|a, b| {
+            a.efficiency
+                .unwrap_or(0.0)
+                .total_cmp(&b.efficiency.unwrap_or(0.0))
+        });
+    let but = slower.map_or(String::new(), |p| {
+        format!("; {} does not: it runs {}", p.strategy, speed(p))
+    });
+    let sentence = format!(
+        "Submission scales with {}: it runs {}{but}.",
+        best.strategy,
+        speed(best)
+    );
+    plain(VerdictKind::Scales, sentence)
+}
+
+/// Throughput times the calibrated device time of an op is the number of engines at work. It is
+/// only read as "full" when that number stays at one over the whole scan: a device that runs
+/// several ops at once has a limit that a scan does not know.
+fn gpu_saturated(facts: &Facts<'_>, scope: &Scope<'_>) -> Option<Verdict> {
+    let Work::Busy(_) = scope_work(facts)? else {
+        return None;
+    };
+    let calibration = facts.header.preparation.calibration?;
+    let op = calibration.measured.as_secs_f64();
+    let busiest = facts
+        .points
+        .iter()
+        .filter_map(|p| p.ops_per_s)
+        .fold(0.0, f64::max)
+        * op;
+    let ci = scope.best.ci?.map_increasing(|x| x * op);
+    if ci.low < FULL_FROM || busiest > 2.0 - FULL_FROM {
+        return None;
+    }
+    let share = scope.best.ops_per_s? * op;
+    let shown = format!("{} {}", significant(share), interval(Some(ci), significant));
+    let sentence = format!(
+        "The device is full: with {} at {} it completes {} ops/s of {} each, {shown} of one \
+         engine's time, so more threads cannot add throughput.",
+        scope.best.strategy,
+        label(scope.best),
+        count(scope.best.ops_per_s?),
+        nanos(op * 1e9),
+    );
+    let proof = Proof {
+        kind: ProofKind::GpuTimeline,
+        sentence: format!("throughput times the calibrated time of an op is {shown}"),
+        value: Some(share),
+        ci: Some(ci),
+    };
+    Some(Verdict {
+        layer: Some(Layer::Gpu),
+        proofs: vec![proof],
+        ..plain(VerdictKind::GpuSaturated, sentence)
+    })
+}
+
+/// The work of all points; `None` when they differ, since there is one calibration only.
+fn scope_work(facts: &Facts<'_>) -> Option<Work> {
+    let mut works = facts.header.points.iter().map(|p| p.strategy.work);
+    let first = works.next()?;
+    works.all(|w| w == first).then_some(first)
+}
+
+fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
+    let mut limits = vec![match kind {
+        VerdictKind::Scales => format!(
+            "A scan sees throughput from outside: 'scales' means an efficiency whose interval lies \
+             above {}; it sees no lock and says nothing about other work.",
+            significant(SCALES_FROM)
+        ),
+        VerdictKind::GpuSaturated => {
+            "It rests on the calibrated time of an op and on the device running one such op at a \
+             time; a scan does not read the device's own clock."
+                .into()
+        }
+        VerdictKind::TooNoisy => {
+            "Intervals in the table hold as they stand; no cause is inferred from them.".to_owned()
+        }
+        VerdictKind::CpuLimited => {
+            "More cores, or fewer threads, must come first; what else would limit scaling then is \
+             not known."
+                .into()
+        }
+        _ => "A scan sees throughput from outside: it compares strategies, but sees no lock, owner \
+              or call; a verdict that names a layer needs a second, independent proof, from a trace."
+            .into(),
+    }];
+    if facts.header.simulated {
+        limits.push("Time was simulated, nothing was measured.".into());
+    } else if facts.header.device.software {
+        limits.push("The device is software: it says nothing about a GPU.".into());
+    }
+    if facts.self_check.passed.is_none() {
+        limits.push("The self-check had too few pairs to say anything.".into());
+    }
+    match facts.end.map(|e| e.reason) {
+        Some(EndReason::Finished) => {}
+        Some(EndReason::Interrupted) => limits.push("The run was interrupted.".into()),
+        Some(EndReason::DeviceError) => limits.push("The device failed in mid-run.".into()),
+        None => limits.push("The samples file has no end: the run was cut off.".into()),
+    }
+    if facts.samples.skipped_lines > 0 {
+        let lines = plural(facts.samples.skipped_lines, "line");
+        limits.push(format!(
+            "{lines} of unknown kind in the samples file were skipped."
+        ));
+    }
+    limits.join(" ")
+}
