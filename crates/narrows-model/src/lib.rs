@@ -6,10 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod explain;
 pub mod fits;
 pub mod layers;
 pub mod reference;
 pub mod result;
 pub mod scan;
 pub mod stats;
+pub mod trace;
 pub mod words;

@@ -1,0 +1,144 @@
+//! What the probe could see, what it lost, what it cost.
+//!
+//! The probe leaves notes in the recording; their keys are listed here.
+
+use super::{ProcessRecord, Recording, TraceCoverage};
+use crate::result::{Lost, OwnCost};
+use narrows_trace::Loss;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// `cost.event_ns`: calibrated cost of one timed event in nanoseconds.
+const COST_EVENT: &str = "cost.event_ns";
+/// `cost.count_ns`: calibrated cost of one counted acquisition in nanoseconds.
+const COST_COUNT: &str = "cost.count_ns";
+/// `hooked.API`: how many functions of the interface are hooked.
+const HOOKED: &str = "hooked.";
+/// `unseen` and `unseen.*`: one line about what cannot be seen in this process.
+const UNSEEN: &str = "unseen";
+
+/// What the probe could see, over all processes.
+pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
+    let mut hooked: BTreeMap<String, u64> = BTreeMap::new();
+    let mut unseen = BTreeSet::new();
+    for (key, value) in recording
+        .processes
+        .iter()
+        .flat_map(|process| &process.notes)
+    {
+        if let (Some(api), Ok(count)) = (key.strip_prefix(HOOKED), value.parse::<u64>()) {
+            let most = hooked.entry(api.to_owned()).or_default();
+            *most = count.max(*most);
+        } else if key.split('.').next() == Some(UNSEEN) {
+            unseen.insert(value.clone());
+        }
+    }
+    let called: BTreeSet<&str> = recording.processes.iter().flat_map(called).collect();
+    TraceCoverage {
+        hooked: hooked.into_iter().collect(),
+        called: u64::try_from(called.len()).unwrap_or(u64::MAX),
+        unseen: unseen.into_iter().collect(),
+    }
+}
+
+fn called(process: &ProcessRecord) -> BTreeSet<&str> {
+    let rows = process.threads.iter().flat_map(|thread| &thread.calls);
+    let made = rows.filter(|row| row.times.count + row.untimed > 0);
+    made.filter_map(|row| process.calls.get(&row.call))
+        .map(|call| call.name.as_str())
+        .collect()
+}
+
+/// What was made and not recorded.
+pub(super) fn lost(recording: &Recording) -> Lost {
+    let mut reasons: BTreeMap<Loss, u64> = BTreeMap::new();
+    let mut made = 0_u64;
+    for process in &recording.processes {
+        let threads = process.threads.iter();
+        made += threads.clone().map(|thread| thread.events).sum::<u64>();
+        for &(why, count) in process
+            .lost
+            .iter()
+            .chain(threads.flat_map(|thread| &thread.lost))
+        {
+            *reasons.entry(why).or_default() += count;
+        }
+    }
+    let events: u64 = reasons
+        .iter()
+        .filter(|(why, _)| is_event(**why))
+        .map(|(_, n)| n)
+        .sum();
+    Lost {
+        events,
+        recorded: made.saturating_sub(events),
+        reasons: reasons
+            .iter()
+            .filter(|(_, n)| **n > 0)
+            .map(|(why, n)| words(*why, *n))
+            .collect(),
+    }
+}
+
+/// Losses of timeline events; the others are losses of detail (names, sites) or of hooks' calls.
+fn is_event(why: Loss) -> bool {
+    matches!(why, Loss::NoChunk | Loss::DiskFull)
+}
+
+fn words(why: Loss, count: u64) -> String {
+    let what = match why {
+        Loss::NoChunk => "timeline events: the timeline was full",
+        Loss::DiskFull => "timeline events: the disk was full",
+        Loss::NoThreadSlot => "threads had no room of their own",
+        Loss::CallTable => "calls had no room of their own",
+        Loss::LogFull => "names, modules or notes: the log was full",
+        Loss::Reentered => "calls from inside the recorder",
+        Loss::NotReady => "calls before the recorder was ready or after it was off",
+        Loss::SiteTable => "sites or locks had no room of their own, counted together",
+        Loss::GpuTime => "GPU times could not be read",
+        _ => "of an unknown kind",
+    };
+    format!("{count} {what}")
+}
+
+/// The probe's own cost: events and counted acquisitions times what each was measured to cost
+/// when the probe started. `None` without that calibration.
+pub(super) fn own_cost(recording: &Recording) -> Option<OwnCost> {
+    let (mut total, mut events, mut time, mut calibrated) = (0.0, 0_u64, 0_u64, false);
+    for process in &recording.processes {
+        let Some(per_event) = number(process, COST_EVENT) else {
+            continue;
+        };
+        calibrated = true;
+        let per_count = number(process, COST_COUNT).unwrap_or(per_event);
+        for thread in &process.threads {
+            let calls: u64 = thread.calls.iter().map(|row| row.times.count).sum();
+            let untimed: u64 = thread.calls.iter().map(|row| row.untimed).sum();
+            let waits: u64 = thread.sites.iter().map(|row| row.times.count).sum();
+            let counted: u64 = thread.acquired.iter().map(|row| row.count).sum();
+            total += (calls + waits) as f64 * per_event + (untimed + counted) as f64 * per_count;
+            events += calls + waits + untimed + counted;
+            time += thread.alive.map_or(0, |alive| alive.0);
+        }
+    }
+    if !calibrated {
+        return None;
+    }
+    Some(OwnCost {
+        ns_per_event: if events > 0 {
+            total / events as f64
+        } else {
+            0.0
+        },
+        events,
+        total_ns: total.round() as u64,
+        share: if time > 0 { total / time as f64 } else { 0.0 },
+    })
+}
+
+fn number(process: &ProcessRecord, key: &str) -> Option<f64> {
+    let (_, value) = process.notes.iter().find(|(name, _)| name == key)?;
+    value
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}

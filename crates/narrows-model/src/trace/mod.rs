@@ -1,0 +1,27 @@
+//! What a recording says: calls, waits, owners, coverage, losses, the probe's own cost.
+//!
+//! Promises: [`summarise`] is a pure function of the [`Recording`], the layer rules and the names
+//! of code addresses; it reads no file and no clock, and its memory is bounded by the tables of
+//! the recording, not by the length of its timeline. Reading the files is `narrows-trace`'s,
+//! naming addresses `narrows-symbols`', showing the summary `narrows-report`'s.
+
+mod calls;
+mod health;
+mod places;
+mod recording;
+pub mod run;
+mod summary;
+mod times;
+mod types;
+mod waits;
+
+pub use places::{Place, Places, modules_at, wanted};
+pub use recording::{
+    Acquired, CallName, CallRow, Module, OwnerRow, ProcessRecord, Recording, SiteRow, ThreadRecord,
+};
+pub use summary::{Input, summarise};
+pub use times::Times;
+pub use types::{LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
+
+#[cfg(test)]
+mod tests;
