@@ -236,5 +236,7 @@ stable_enum!(
         SiteTable = 8 "site-table",
         /// A GPU time that could not be read back.
         GpuTime = 9 "gpu-time",
+        /// The timeline was switched off; statistics are complete.
+        TimelineOff = 10 "timeline-off",
     }
 );

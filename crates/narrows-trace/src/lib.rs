@@ -6,7 +6,9 @@
 //! (`narrows-model`).
 
 pub mod clock;
+pub mod hist;
 pub mod ids;
+mod layout;
 mod sys;
 pub mod writer;
 

@@ -8,287 +8,325 @@
 //! ([`Writer::is_mine`] is false, every method does nothing); the child makes a writer of its own
 //! with [`Writer::create_after_fork`].
 
+mod exit;
+mod file;
+mod log;
+mod shared;
+mod start;
+mod stats;
+mod thread;
+mod timeline;
+mod types;
+
+pub use types::{CpuSample, GpuSpan, Module, Options, Wait, WriterError};
+
+use crate::layout::log_tag;
 use crate::{
     Api, CallId, CallKind, CodeAddr, LockAddr, Loss, Nanos, ObjectId, Ticks, Tid, WaitKind,
 };
 use core::ffi::CStr;
-use core::marker::PhantomData;
+use core::sync::atomic::Ordering;
+use log::{cut, words_of};
+use shared::{Region, Shared};
+use thread::ThreadState;
 
-/// What the writer may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes of timeline kept per process; 0: no timeline, statistics only.
-    pub timeline_bytes: u64,
-    /// Threads alive at once that get a slot.
-    pub max_threads: u32,
-}
+/// Records one process. A plain pointer: copy it, keep it in a static.
+#[derive(Clone, Copy)]
+pub struct Writer(&'static Region);
 
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            timeline_bytes: 256 << 20,
-            max_threads: 4096,
-        }
+/// Records one thread. Kept by the caller in thread-local storage; never sent elsewhere.
+#[derive(Clone, Copy)]
+pub struct ThreadHandle(&'static ThreadState);
+
+impl core::fmt::Debug for Writer {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("Writer")
+            .field("is_mine", &self.is_mine())
+            .finish_non_exhaustive()
     }
 }
 
-/// Why no writer could be made. The host goes on untraced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum WriterError {
-    /// A system call failed.
-    #[error("{call} on {what} failed with error {errno}")]
-    Os {
-        /// The system call.
-        call: &'static str,
-        /// Folder or file.
-        what: &'static str,
-        /// Error number.
-        errno: i32,
-    },
-    /// The folder's name is too long or empty.
-    #[error("the trace folder's name must be absolute and at most {limit} bytes long")]
-    BadFolder {
-        /// Longest name that is taken.
-        limit: usize,
-    },
+impl core::fmt::Debug for ThreadHandle {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter
+            .debug_struct("ThreadHandle")
+            .field("number", &self.0.number)
+            .finish_non_exhaustive()
+    }
 }
-
-/// A shared object that was mapped.
-#[derive(Clone, Copy, Debug)]
-pub struct Module<'a> {
-    /// When it was seen.
-    pub at: Ticks,
-    /// Lowest mapped address.
-    pub base: CodeAddr,
-    /// One past the highest mapped address.
-    pub end: CodeAddr,
-    /// What to subtract from an address to get the file's own virtual address.
-    pub bias: u64,
-    /// Path as the dynamic linker knows it; not necessarily UTF-8.
-    pub path: &'a [u8],
-    /// Bytes of the build id; empty: none.
-    pub build_id: &'a [u8],
-}
-
-/// One contended wait.
-#[derive(Clone, Copy, Debug)]
-pub struct Wait {
-    /// What was waited on.
-    pub kind: WaitKind,
-    /// The lock object.
-    pub lock: LockAddr,
-    /// Return address of the lock function: who waited.
-    pub site: CodeAddr,
-    /// Who held the lock when the wait began; `None`: not known.
-    pub owner: Option<Tid>,
-    /// Before the wait.
-    pub start: Ticks,
-    /// After the wait.
-    pub end: Ticks,
-    /// True when the wait ended without the lock (time-out, error).
-    pub failed: bool,
-}
-
-/// Work seen on the GPU's own clock.
-#[derive(Clone, Copy, Debug)]
-pub struct GpuSpan {
-    /// Queue or stream that ran it.
-    pub queue: ObjectId,
-    /// Start on the GPU's clock.
-    pub begin: Nanos,
-    /// End on the GPU's clock.
-    pub end: Nanos,
-    /// The call that submitted it.
-    pub call: CallId,
-    /// Ties the span to a submission; 0: none.
-    pub correlation: u64,
-}
-
-/// Thread CPU time and context switches so far.
-#[derive(Clone, Copy, Debug)]
-pub struct CpuSample {
-    /// When it was read.
-    pub at: Ticks,
-    /// CPU time of the thread since its start.
-    pub cpu: Nanos,
-    /// Voluntary context switches since its start.
-    pub voluntary: u64,
-    /// Involuntary context switches since its start.
-    pub involuntary: u64,
-}
-
-/// Records one process. A plain pointer: copy it, keep it in a static.
-#[derive(Clone, Copy, Debug)]
-pub struct Writer(());
-
-/// Records one thread. Kept by the caller in thread-local storage; never sent elsewhere.
-#[derive(Clone, Copy, Debug)]
-pub struct ThreadHandle(PhantomData<*mut ()>);
 
 impl Writer {
     /// Makes `FOLDER/p<pid>.<n>/` and maps its files. `folder` is absolute and exists. Uses raw
     /// system calls and mapped memory only: it may run before the C library is ready.
     pub fn create(folder: &CStr, options: &Options) -> Result<Self, WriterError> {
-        let _ = (folder, options);
-        Ok(Self(()))
+        start::create(folder, options, None).map(Self)
     }
 
-    /// Like [`Writer::create`], in a child after `fork`: also lets go of the parent's mappings.
+    /// Like [`Writer::create`], in a child after `fork`, on the writer inherited from the parent:
+    /// also lets go of the parent's mappings and records whose child this is. Refused in the
+    /// process that made `self`. Not to be called from inside another method of the parent's
+    /// writer (a signal handler that forks).
     pub fn create_after_fork(self, folder: &CStr, options: &Options) -> Result<Self, WriterError> {
-        Self::create(folder, options)
+        if self.is_mine() {
+            return Err(WriterError::NotAChild);
+        }
+        start::let_go_in_child(self.0);
+        start::create(folder, options, Some(&self.0.kept)).map(Self)
     }
 
-    /// False in a child after `fork` (0.2 ns).
+    /// False in a child after `fork`. One load, except on kernels before 4.14 and in emulators
+    /// that cannot wipe memory on fork, where the process id is asked for.
     #[inline(always)]
     pub fn is_mine(self) -> bool {
-        true
+        let shared = &self.0.shared;
+        shared.alive.load(Ordering::Relaxed) != 0
+            && (shared.wipes.load(Ordering::Relaxed) != 0 || shared.is_own_process())
+    }
+
+    /// The folder's number: `p<pid>.<number>` below the trace folder.
+    pub fn folder_number(self) -> u32 {
+        self.0.kept.number.load(Ordering::Relaxed)
+    }
+
+    fn mine(self) -> Option<&'static Shared> {
+        self.is_mine().then_some(&self.0.shared)
     }
 
     /// Gives a call its id. Thread-safe; meant for the first use of a call, not for every one.
     /// A full table gives [`CallId::OTHER`] and counts the loss.
     pub fn register_call(self, name: &[u8], api: Api, kind: CallKind) -> CallId {
-        let _ = (name, api, kind);
-        CallId::OTHER
+        let Some(shared) = self.mine() else {
+            return CallId::OTHER;
+        };
+        let next = shared
+            .next_call
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+                (next < u32::from(CallId::LIMIT)).then_some(next + 1)
+            });
+        let Ok(id) = next else {
+            shared.lost(Loss::CallTable, 1);
+            return CallId::OTHER;
+        };
+        if let Some(process) = shared.process() {
+            process.last_call.fetch_max(id, Ordering::Relaxed);
+        }
+        if let Some(mut record) = shared.record_or_lose(log_tag::CALL, 2 + words_of(name)) {
+            let numbers = u64::from(api.number()) << 16 | u64::from(kind.number()) << 24;
+            record.word(u64::from(id) | numbers);
+            record.word(cut(name).len() as u64);
+            record.bytes(name);
+            record.commit();
+        }
+        CallId(id as u16)
     }
 
     /// Starts recording the calling thread. `None` when no slot is left (counted) or after
     /// `fork`.
     ///
     /// # Safety
-    /// `tid` is the calling thread's. The handle is used on this thread only, not from a signal
-    /// handler that interrupted another of its methods, and not after [`ThreadHandle::retire`].
+    /// `tid` is the calling thread's. The handle is used on this thread only, and not from a
+    /// signal handler that interrupted another of its methods.
     pub unsafe fn thread(self, tid: Tid) -> Option<ThreadHandle> {
-        let _ = tid;
-        None
+        let shared = self.mine()?;
+        exit::reclaim_former(shared, tid);
+        let handle = start::thread(shared, tid).or_else(|| {
+            exit::reclaim(shared)
+                .then(|| start::thread(shared, tid))
+                .flatten()
+        });
+        if handle.is_none() {
+            shared.lost(Loss::NoThreadSlot, 1);
+        }
+        shared.pair_if_due(Ticks::now().0);
+        handle.map(ThreadHandle)
     }
 
     /// Records a shared object.
     pub fn module_loaded(self, module: &Module<'_>) {
-        let _ = module;
+        let Some(shared) = self.mine() else { return };
+        let words = 5 + words_of(module.path) + words_of(module.build_id);
+        let Some(mut record) = shared.record_or_lose(log_tag::MODULE_LOADED, words) else {
+            return;
+        };
+        record.word(module.at.0);
+        record.word(module.base.0);
+        record.word(module.end.0);
+        record.word(module.bias);
+        record.word(lengths(module.path, module.build_id));
+        record.bytes(module.path);
+        record.bytes(module.build_id);
+        record.commit();
     }
 
     /// Records that the shared object at `base` is gone.
     pub fn module_unloaded(self, base: CodeAddr, at: Ticks) {
-        let _ = (base, at);
+        let Some(shared) = self.mine() else { return };
+        if let Some(mut record) = shared.record_or_lose(log_tag::MODULE_UNLOADED, 2) {
+            record.word(at.0);
+            record.word(base.0);
+            record.commit();
+        }
     }
 
     /// A key and a value for the report: coverage, versions, settings.
     pub fn note(self, key: &[u8], value: &[u8]) {
-        let _ = (key, value);
+        let Some(shared) = self.mine() else { return };
+        let words = 1 + words_of(key) + words_of(value);
+        if let Some(mut record) = shared.record_or_lose(log_tag::NOTE, words) {
+            record.word(lengths(key, value));
+            record.bytes(key);
+            record.bytes(value);
+            record.commit();
+        }
     }
 
     /// Counts what happened outside any thread's handle and could not be recorded.
     pub fn lost(self, why: Loss, count: u64) {
-        let _ = (why, count);
+        if let Some(shared) = self.mine() {
+            shared.lost(why, count);
+        }
     }
 
     /// Takes a (tick, monotonic) pair now.
-    pub fn clock_pair(self) {}
+    pub fn clock_pair(self) {
+        if let Some(shared) = self.mine() {
+            shared.pair_now();
+        }
+    }
 
-    /// Marks a regular end. Nothing is unmapped: threads may still run.
-    pub fn finish(self) {}
+    /// Marks a regular end. Nothing is unmapped: threads may still run, and what they record
+    /// still counts.
+    pub fn finish(self) {
+        let Some(shared) = self.mine() else { return };
+        shared.pair_now();
+        if let Some(process) = shared.process() {
+            process.ended.store(1, Ordering::Release);
+        }
+    }
+}
+
+/// Lengths of two byte strings as they are recorded.
+fn lengths(first: &[u8], second: &[u8]) -> u64 {
+    cut(first).len() as u64 | (cut(second).len() as u64) << 32
 }
 
 impl ThreadHandle {
     /// A finished call: statistics and a timeline event.
     #[inline]
     pub fn call(self, call: CallId, start: Ticks, end: Ticks, object: ObjectId, failed: bool) {
-        let _ = (call, start, end, object, failed);
+        let ticks = end.since(start);
+        self.0.observe_call(call, ticks, failed);
+        self.0.push_call(call, start, object, failed, ticks);
     }
 
     /// A finished call, statistics only.
     #[inline]
     pub fn call_untraced(self, call: CallId, start: Ticks, end: Ticks, failed: bool) {
-        let _ = (call, start, end, failed);
+        self.0.observe_call(call, end.since(start), failed);
     }
 
     /// A finished call without clocks: counted only.
     #[inline]
     pub fn count(self, call: CallId, failed: bool) {
-        let _ = (call, failed);
+        self.0.count_call(call, failed);
     }
 
     /// Says which call the thread is in from now on; give what it returns to
     /// [`ThreadHandle::leave_call`]. Other threads that wait for this one see it.
     #[inline]
     pub fn enter_call(self, call: CallId) -> CallId {
-        let _ = call;
-        CallId::NONE
+        self.0.swap_call(call)
     }
 
     /// Restores what [`ThreadHandle::enter_call`] returned.
     #[inline]
     pub fn leave_call(self, previous: CallId) {
-        let _ = previous;
+        self.0.swap_call(previous);
     }
 
     /// The call the thread is in.
     #[inline]
     pub fn current_call(self) -> CallId {
-        CallId::NONE
+        self.0.current_call()
     }
 
     /// A contended wait: statistics by site and lock, and a timeline event. The call the thread
     /// is in and the call the owner is in are added here.
     #[inline]
     pub fn wait(self, wait: &Wait) {
-        let _ = wait;
+        self.0.wait(wait);
     }
 
     /// An uncontended acquisition: counted by kind and site.
     #[inline]
     pub fn acquire(self, kind: WaitKind, site: CodeAddr) {
-        let _ = (kind, site);
+        self.0.acquire(kind, site);
     }
 
     /// Something that lets another thread go on: a signal, a post, a futex wake.
     #[inline]
     pub fn wake(self, kind: WaitKind, lock: LockAddr, site: CodeAddr, at: Ticks) {
-        let _ = (kind, lock, site, at);
+        self.0.wake(kind, lock, site, at);
     }
 
     /// One unit of work of the program, from its start to its end.
     #[inline]
     pub fn op(self, start: Ticks, end: Ticks, object: ObjectId) {
-        let _ = (start, end, object);
+        self.call(CallId::OP, start, end, object, false);
     }
 
     /// A mark of the program; `mark` was registered with [`CallKind::Mark`].
     #[inline]
     pub fn mark(self, mark: CallId, value: u64, at: Ticks) {
-        let _ = (mark, value, at);
+        self.0.mark(mark, value, at);
     }
 
     /// Work on the GPU's clock.
     #[inline]
     pub fn gpu_span(self, span: &GpuSpan) {
-        let _ = span;
+        self.0.gpu_span(span);
     }
 
     /// One instant on the GPU's clock and on ours, for `queue`.
     #[inline]
     pub fn gpu_clock(self, queue: ObjectId, gpu: Nanos, at: Ticks) {
-        let _ = (queue, gpu, at);
+        self.0.gpu_clock(queue, gpu, at);
     }
 
     /// Thread CPU time and context switches so far.
     #[inline]
     pub fn cpu_sample(self, sample: &CpuSample) {
-        let _ = sample;
+        self.0.cpu_sample(sample);
     }
 
     /// Counts what this thread could not record.
     #[inline]
     pub fn lost(self, why: Loss, count: u64) {
-        let _ = (why, count);
+        self.0.lost(why, count);
     }
 
-    /// Names the thread (at most 15 bytes are kept).
+    /// Names the thread (at most 16 bytes are kept).
     pub fn set_name(self, name: &[u8]) {
-        let _ = name;
+        let Some(slot) = self.0.slot.get() else {
+            return;
+        };
+        for (place, part) in slot.name.iter().zip(name.chunks(8)) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(part) {
+                *to = *from;
+            }
+            place.store(u64::from_le_bytes(word), Ordering::Relaxed);
+        }
     }
 
-    /// Ends the thread: its numbers stay in the trace, its slot serves another thread.
-    pub fn retire(self) {}
+    /// Ends the thread: its numbers stay in the trace, its slot serves another thread. The handle
+    /// must not be used afterwards: it may already record for another thread.
+    pub fn retire(self) {
+        if let Some(shared) = self.0.shared.get()
+            && shared.is_own_process()
+        {
+            exit::retire(shared, self.0, Ticks::now());
+        }
+    }
 }

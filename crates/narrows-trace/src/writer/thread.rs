@@ -1,0 +1,503 @@
+//! One thread's private state and the hot path.
+//!
+//! The order of the fields is the order of use. All of it is memory that a forked child sees as
+//! zeros: no cursor, no blocks, no slot, so that each method ends on its slow path, which finds
+//! nothing to do.
+
+use super::shared::Shared;
+use super::stats;
+use super::types::{CpuSample, GpuSpan, Wait};
+use crate::hist::bucket_of;
+use crate::layout::{
+    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CallStat, ChunkHead, LOSSES, SiteStat, Slot, tag,
+    word0,
+};
+use crate::{CallId, CodeAddr, LockAddr, Loss, Nanos, ObjectId, Ticks, Tid, WaitKind};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes after which the slow path looks whether a clock pair is due.
+const LOOK_EVERY: usize = 4096;
+/// Waits longer than this look as well.
+const LONG_WAIT: u64 = 1 << 26;
+/// Events dropped before another attempt to get a chunk.
+const BACK_OFF: u32 = 1024;
+/// Call ids in a record's word 0.
+const CALL_BITS: u16 = 0x7fff;
+
+/// Places of the table of sites.
+pub(super) const SITE_PLACES: usize = 512;
+
+#[repr(C, align(64))]
+pub(super) struct ThreadState {
+    /// Next free byte of the chunk.
+    cursor: Cell<*mut u64>,
+    /// Where the slow path is due: the chunk's end or earlier.
+    limit: Cell<*mut u64>,
+    chunk: Cell<Option<&'static ChunkHead>>,
+    /// Timeline events made.
+    made: Cell<u64>,
+    pub(super) slot: Cell<Option<&'static Slot>>,
+    pub(super) shared: Cell<Option<&'static Shared>>,
+    pub(super) slot_index: Cell<u32>,
+    pub(super) number: Cell<u32>,
+    /// Events still to be dropped without a new attempt.
+    back_off: Cell<u32>,
+    pub(super) sites_used: Cell<u32>,
+    pub(super) calls: [Cell<Option<&'static CallStat>>; CallId::LIMIT as usize],
+    pub(super) sites: [Cell<Option<&'static SiteStat>>; SITE_PLACES],
+}
+
+/// Adds to a number that only this thread writes: a plain load and store.
+#[inline(always)]
+pub(super) fn bump(place: &AtomicU64, by: u64) {
+    place.store(
+        place.load(Ordering::Relaxed).wrapping_add(by),
+        Ordering::Relaxed,
+    );
+}
+
+/// Raises a number that only this thread writes.
+#[inline(always)]
+pub(super) fn raise(place: &AtomicU64, to: u64) {
+    if to > place.load(Ordering::Relaxed) {
+        place.store(to, Ordering::Relaxed);
+    }
+}
+
+impl CallStat {
+    #[inline(always)]
+    fn observe(&self, ticks: u64, failed: bool) {
+        bump(&self.count, 1);
+        bump(&self.ticks, ticks);
+        raise(&self.shortest, !ticks);
+        raise(&self.longest, ticks);
+        if failed {
+            bump(&self.failed, 1);
+        }
+        // SAFETY: `bucket_of` is below the number of buckets for every value.
+        bump(unsafe { self.buckets.get_unchecked(bucket_of(ticks)) }, 1);
+    }
+}
+
+impl ThreadState {
+    /// Makes the state that of a new thread.
+    pub(super) fn begin(&self, shared: &'static Shared, slot: &'static Slot, index: u32, no: u32) {
+        self.shared.set(Some(shared));
+        self.slot.set(Some(slot));
+        self.slot_index.set(index);
+        self.number.set(no);
+    }
+
+    /// Forgets everything: a stale handle then does nothing.
+    pub(super) fn clear(&self) {
+        self.cursor.set(core::ptr::null_mut());
+        self.limit.set(core::ptr::null_mut());
+        self.chunk.set(None);
+        self.made.set(0);
+        self.slot.set(None);
+        self.shared.set(None);
+        self.slot_index.set(0);
+        self.number.set(0);
+        self.back_off.set(0);
+        self.sites_used.set(0);
+        for call in &self.calls {
+            call.set(None);
+        }
+        for site in &self.sites {
+            site.set(None);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn observe_call(&self, call: CallId, ticks: u64, failed: bool) {
+        match self.calls[usize::from(call.0 % CallId::LIMIT)].get() {
+            Some(block) => block.observe(ticks, failed),
+            None => self.observe_new(call, ticks, failed),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn observe_new(&self, call: CallId, ticks: u64, failed: bool) {
+        if let Some(block) = stats::call_block(self, call) {
+            block.observe(ticks, failed);
+        } else if let Some(slot) = self.slot.get() {
+            let spill = &slot.other_calls;
+            bump(&spill.count, 1);
+            bump(&spill.failed, u64::from(failed));
+            bump(&spill.ticks, ticks);
+            raise(&spill.longest, ticks);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn count_call(&self, call: CallId, failed: bool) {
+        match self.calls[usize::from(call.0 % CallId::LIMIT)].get() {
+            Some(block) => {
+                bump(&block.untimed, 1);
+                if failed {
+                    bump(&block.failed, 1);
+                }
+            }
+            None => self.count_new(call, failed),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn count_new(&self, call: CallId, failed: bool) {
+        if let Some(block) = stats::call_block(self, call) {
+            bump(&block.untimed, 1);
+            bump(&block.failed, u64::from(failed));
+        } else if let Some(slot) = self.slot.get() {
+            bump(&slot.other_calls.untimed, 1);
+            bump(&slot.other_calls.failed, u64::from(failed));
+        }
+    }
+
+    /// Appends a record to the timeline.
+    #[inline(always)]
+    pub(super) fn push<const WORDS: usize>(&self, words: [u64; WORDS]) {
+        let cursor = self.cursor.get();
+        let room = (self.limit.get() as usize).wrapping_sub(cursor as usize);
+        if room < WORDS * 8 {
+            self.push_slow(&words);
+            return;
+        }
+        self.store(cursor, &words);
+    }
+
+    /// Stores a record that fits, then makes it count.
+    #[inline(always)]
+    fn store(&self, cursor: *mut u64, words: &[u64]) {
+        let mut next = cursor;
+        for word in words {
+            // SAFETY: the caller saw that the words fit between cursor and chunk end, and the
+            // chunk is this thread's alone.
+            unsafe { next.write(*word) };
+            // SAFETY: at most one past the chunk's end.
+            next = unsafe { next.add(1) };
+        }
+        self.cursor.set(next);
+        self.made.set(self.made.get() + 1);
+        self.commit(next);
+    }
+
+    #[inline(always)]
+    fn commit(&self, end: *mut u64) {
+        if let Some(chunk) = self.chunk.get() {
+            let bytes = (end as usize).wrapping_sub(core::ptr::from_ref(chunk) as usize);
+            chunk.committed.store(bytes as u32, Ordering::Release);
+        }
+    }
+
+    /// The chunk or its next part is used up, or there is none.
+    #[cold]
+    #[inline(never)]
+    fn push_slow(&self, words: &[u64]) {
+        let Some(shared) = self.shared.get() else {
+            return;
+        };
+        if !shared.is_own_process() {
+            return;
+        }
+        if self.advance(shared, words.len()) {
+            self.store(self.cursor.get(), words);
+        }
+    }
+
+    /// Makes room for `words`. False: the event was counted as dropped.
+    fn advance(&self, shared: &'static Shared, words: usize) -> bool {
+        let bytes = words * 8;
+        if let Some(chunk) = self.chunk.get() {
+            let end = core::ptr::from_ref(chunk) as usize + CHUNK_BYTES;
+            if end - self.cursor.get() as usize >= bytes + 24 {
+                if let Some((ticks, nanos)) = shared.pair_if_due(Ticks::now().0) {
+                    self.structure(&[word0(tag::CLOCK, 3, 0, false, 0), ticks, nanos]);
+                }
+                self.set_limit(end, bytes);
+                return true;
+            }
+            self.close(|chunk| shared.timeline.give(chunk));
+        }
+        let left = self.back_off.get();
+        if left > 0 {
+            self.back_off.set(left - 1);
+            self.drop_event(Loss::NoChunk);
+            return false;
+        }
+        match shared.timeline.take(&shared.folder, self.made.get() == 0) {
+            Ok(chunk) => {
+                self.open(shared, chunk);
+                true
+            }
+            Err(why) => {
+                if why == Loss::NoChunk {
+                    self.back_off.set(BACK_OFF);
+                }
+                self.drop_event(why);
+                false
+            }
+        }
+    }
+
+    /// Lets the hot path run for another part of the chunk, at least `bytes`.
+    fn set_limit(&self, end: usize, bytes: usize) {
+        let room = end - self.cursor.get() as usize;
+        let part = room.min(LOOK_EVERY.max(bytes));
+        self.limit.set(self.cursor.get().wrapping_byte_add(part));
+    }
+
+    fn drop_event(&self, why: Loss) {
+        self.made.set(self.made.get() + 1);
+        if let Some(slot) = self.slot.get() {
+            slot.made_before.store(self.made.get(), Ordering::Relaxed);
+            if let Some(place) = slot.losses.get(usize::from(why.number())) {
+                bump(place, 1);
+            }
+        }
+    }
+
+    /// Begins a segment in a chunk that has room.
+    fn open(&self, shared: &'static Shared, chunk: &'static ChunkHead) {
+        let base = core::ptr::from_ref(chunk).cast_mut().cast::<u64>();
+        let committed = chunk.committed.load(Ordering::Relaxed) as usize;
+        self.chunk.set(Some(chunk));
+        self.cursor.set(base.wrapping_byte_add(committed));
+        let (ticks, nanos) = shared
+            .pair_if_due(Ticks::now().0)
+            .unwrap_or_else(super::shared::read_pair);
+        let first = word0(tag::SEGMENT, 4, 0, false, self.number.get());
+        chunk.segments.store(
+            chunk.segments.load(Ordering::Relaxed) + 1,
+            Ordering::Relaxed,
+        );
+        self.structure(&[first, self.made.get(), ticks, nanos]);
+        self.set_limit(base as usize + CHUNK_BYTES, 64);
+    }
+
+    /// Stores a record that is not an event. The caller saw that it fits.
+    fn structure(&self, words: &[u64]) {
+        let made = self.made.get();
+        self.store(self.cursor.get(), words);
+        self.made.set(made);
+    }
+
+    /// Lets go of the chunk.
+    pub(super) fn close(&self, give: impl FnOnce(&'static ChunkHead)) {
+        if let Some(slot) = self.slot.get() {
+            slot.made_before.store(self.made.get(), Ordering::Relaxed);
+        }
+        self.cursor.set(core::ptr::null_mut());
+        self.limit.set(core::ptr::null_mut());
+        if let Some(chunk) = self.chunk.take() {
+            give(chunk);
+        }
+    }
+
+    /// Timeline events made so far.
+    pub(super) fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    #[inline(never)]
+    pub(super) fn push_long(
+        &self,
+        call: CallId,
+        start: Ticks,
+        object: ObjectId,
+        failed: bool,
+        ticks: u64,
+    ) {
+        if let Some(shared) = self.shared.get() {
+            shared.pair_if_due(start.0.wrapping_add(ticks));
+        }
+        let first = word0(tag::CALL_LONG, 4, call.0 & CALL_BITS, failed, 0);
+        self.push([first, start.0, object.0, ticks]);
+    }
+
+    #[inline(always)]
+    pub(super) fn push_call(
+        &self,
+        call: CallId,
+        start: Ticks,
+        object: ObjectId,
+        failed: bool,
+        ticks: u64,
+    ) {
+        match u32::try_from(ticks) {
+            Ok(short) => {
+                let first = word0(tag::CALL, 3, call.0 & CALL_BITS, failed, short);
+                self.push([first, start.0, object.0]);
+            }
+            Err(_) => self.push_long(call, start, object, failed, ticks),
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn wait(&self, wait: &Wait) {
+        let (Some(shared), Some(slot)) = (self.shared.get(), self.slot.get()) else {
+            return;
+        };
+        let call = slot.current_call.load(Ordering::Relaxed) as u16;
+        let owner = wait.owner.unwrap_or(Tid(0));
+        let owner_call = wait
+            .owner
+            .map_or(CallId::NONE.0, |tid| call_of(shared, tid));
+        let ticks = wait.end.since(wait.start);
+        stats::observe_wait(self, slot, wait, CallId(call), CallId(owner_call), ticks);
+        if ticks > LONG_WAIT {
+            shared.pair_if_due(wait.end.0);
+        }
+        let high = u32::from(wait.kind.number()) | u32::from(owner_call) << 16;
+        let first = word0(tag::WAIT, 6, call & CALL_BITS, wait.failed, high);
+        self.push([
+            first,
+            wait.start.0,
+            ticks,
+            wait.lock.0,
+            wait.site.0,
+            u64::from(owner.0),
+        ]);
+    }
+
+    #[inline(always)]
+    pub(super) fn acquire(&self, kind: WaitKind, site: CodeAddr) {
+        let Some(slot) = self.slot.get() else { return };
+        let key = site.0 | u64::from(kind.number()) << 56;
+        let place = acquire_place(key);
+        let entry = &slot.acquires[place];
+        if entry.key.load(Ordering::Relaxed) == key {
+            bump(&entry.count, 1);
+        } else {
+            acquire_elsewhere(slot, key, place);
+        }
+    }
+
+    #[inline]
+    pub(super) fn wake(&self, kind: WaitKind, lock: LockAddr, site: CodeAddr, at: Ticks) {
+        let call = self.current_call();
+        let first = word0(
+            tag::WAKE,
+            4,
+            call.0 & CALL_BITS,
+            false,
+            u32::from(kind.number()),
+        );
+        self.push([first, at.0, lock.0, site.0]);
+    }
+
+    #[inline(always)]
+    pub(super) fn current_call(&self) -> CallId {
+        self.slot.get().map_or(CallId::NONE, |slot| {
+            CallId(slot.current_call.load(Ordering::Relaxed) as u16)
+        })
+    }
+
+    #[inline(always)]
+    pub(super) fn swap_call(&self, call: CallId) -> CallId {
+        let Some(slot) = self.slot.get() else {
+            return CallId::NONE;
+        };
+        let previous = slot.current_call.load(Ordering::Relaxed) as u16;
+        slot.current_call
+            .store(u32::from(call.0), Ordering::Relaxed);
+        CallId(previous)
+    }
+
+    pub(super) fn mark(&self, mark: CallId, value: u64, at: Ticks) {
+        self.push([
+            word0(tag::MARK, 3, mark.0 & CALL_BITS, false, 0),
+            at.0,
+            value,
+        ]);
+    }
+
+    pub(super) fn gpu_span(&self, span: &GpuSpan) {
+        let first = word0(tag::GPU_SPAN, 5, span.call.0 & CALL_BITS, false, 0);
+        self.push([
+            first,
+            span.begin.0,
+            span.end.0,
+            span.queue.0,
+            span.correlation,
+        ]);
+    }
+
+    pub(super) fn gpu_clock(&self, queue: ObjectId, gpu: Nanos, at: Ticks) {
+        self.push([word0(tag::GPU_CLOCK, 4, 0, false, 0), at.0, gpu.0, queue.0]);
+    }
+
+    pub(super) fn cpu_sample(&self, sample: &CpuSample) {
+        if let Some(slot) = self.slot.get() {
+            slot.cpu_ns.store(sample.cpu.0, Ordering::Relaxed);
+            slot.voluntary.store(sample.voluntary, Ordering::Relaxed);
+            slot.involuntary
+                .store(sample.involuntary, Ordering::Relaxed);
+            slot.cpu_at.store(sample.at.0, Ordering::Release);
+        }
+        let first = word0(tag::CPU, 5, 0, false, 0);
+        self.push([
+            first,
+            sample.at.0,
+            sample.cpu.0,
+            sample.voluntary,
+            sample.involuntary,
+        ]);
+    }
+
+    pub(super) fn lost(&self, why: Loss, count: u64) {
+        if let Some(slot) = self.slot.get()
+            && let Some(place) = slot.losses.get(usize::from(why.number()).min(LOSSES - 1))
+        {
+            bump(place, count);
+        }
+    }
+}
+
+/// The call another thread is in at this instant.
+fn call_of(shared: &Shared, tid: Tid) -> u16 {
+    shared
+        .find(tid)
+        .and_then(|index| shared.threads.get(index))
+        .filter(|slot| slot.tid.load(Ordering::Relaxed) == tid.0)
+        .map_or(CallId::NONE.0, |slot| {
+            slot.current_call.load(Ordering::Relaxed) as u16
+        })
+}
+
+/// Not at its first place: a new site, a collision, or a full table.
+#[inline(never)]
+fn acquire_elsewhere(slot: &Slot, key: u64, first: usize) {
+    add_acquires_from(slot, key, first, 1);
+}
+
+/// Where the search for a key begins. The multiplication spreads neighbouring addresses; the top
+/// bits are the best mixed.
+#[inline(always)]
+fn acquire_place(key: u64) -> usize {
+    (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % ACQUIRE_SLOTS
+}
+
+/// Adds acquisitions of an ended thread.
+pub(super) fn add_acquires(slot: &Slot, key: u64, count: u64) {
+    add_acquires_from(slot, key, acquire_place(key), count);
+}
+
+fn add_acquires_from(slot: &Slot, key: u64, first: usize, count: u64) {
+    for entry in slot.acquires.iter().skip(first).take(ACQUIRE_PROBES) {
+        let found = entry.key.load(Ordering::Relaxed);
+        if found == 0 {
+            entry.key.store(key, Ordering::Relaxed);
+        }
+        if found == 0 || found == key {
+            bump(&entry.count, count);
+            return;
+        }
+    }
+    let kind = (key >> 56) as usize % slot.other_acquires.len();
+    if let Some(place) = slot.other_acquires.get(kind) {
+        bump(place, count);
+    }
+}
