@@ -1,0 +1,11 @@
+//! Names the layer that makes threads go single file, from traces of the same program at several
+//! numbers of threads.
+//!
+//! Pure functions, one a stage: a thread's time into exclusive states ([`partition`]), states into
+//! named terms and a run's [`profile`], two profiles into a [`waterfall`]. How traces are read is
+//! `narrows-trace`'s, how the result looks is `narrows-report`'s.
+
+pub mod partition;
+pub mod profile;
+pub mod term;
+pub mod waterfall;
