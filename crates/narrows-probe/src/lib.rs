@@ -15,4 +15,7 @@
 pub(crate) mod base;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
+mod cuda;
+#[allow(dead_code)]
+#[cfg(target_os = "linux")]
 mod trampoline;
