@@ -16,6 +16,14 @@ pub enum Error {
         /// What to install.
         remedy: &'static str,
     },
+    /// A backend that is not compiled in.
+    #[error("no backend '{wanted}'; there are {available}")]
+    UnknownBackend {
+        /// What the user asked for.
+        wanted: String,
+        /// What there is, `auto, vulkan, ...`.
+        available: String,
+    },
     /// The API is there but lists no device.
     #[error("{backend}: no device found; {remedy}")]
     NoDevice {

@@ -6,14 +6,17 @@
 //! (`narrows-scan`, `narrows-model`).
 
 mod calibrate;
+mod choose;
 mod error;
 mod matmul;
+pub mod opencl;
 pub mod soft;
 mod spec;
 mod types;
 pub mod vulkan;
 mod words;
 
+pub use choose::{Chosen, choose, choose_from};
 pub use error::Error;
 use spec::{check_spec, check_work, too_many_in_flight, unknown_device};
 pub use types::{
@@ -40,11 +43,14 @@ pub trait Device: Send + Sync {
     fn info(&self) -> &DeviceInfo;
 
     /// Builds what `work` needs: compiles kernels, calibrates `busy:T` to this device, checks a
-    /// matmul once against a CPU reference. Called once per work before [`Device::lanes`].
+    /// matmul once against a CPU reference. The result is kept: a second call with the same work
+    /// answers at once, and [`Device::lanes`] calls it where the caller did not.
     fn prepare(&self, work: Work) -> Result<Preparation, Error>;
 
     /// One [`Lane`] per thread. With [`QueueLayout::Shared`] all lanes submit to one queue.
-    /// A layout, sync mode or count that the device lacks is [`Error::Unsupported`].
+    /// A layout, sync mode or count that the device lacks is [`Error::Unsupported`]. Lanes of
+    /// several calls may exist side by side, but those of one call only may run at a time: the
+    /// locks that an API asks for are taken among lanes that were made together.
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error>;
 }
 
@@ -52,12 +58,13 @@ pub trait Device: Send + Sync {
 /// thread-affine handles lazily.
 pub trait Lane: Send {
     /// Submits one submission of `spec.batch` ops without waiting for it. The caller keeps at
-    /// most `spec.depth` submissions in flight.
+    /// most `spec.depth` submissions in flight; one more is [`Error::Unsupported`].
     fn submit(&mut self) -> Result<(), Error>;
 
     /// Waits for the oldest submission in flight, in the way `spec.sync` says. A wait for the
     /// queue or the device may complete younger submissions too; their own `wait` then returns at
-    /// once or waits again, as the API does.
+    /// once or waits again, as the API does. Without a submission in flight it returns at once.
+    /// Dropping a lane waits for what is in flight.
     fn wait(&mut self) -> Result<(), Error>;
 }
 
@@ -65,6 +72,7 @@ pub trait Lane: Send {
 pub fn backends() -> Vec<Box<dyn Backend>> {
     vec![
         Box::new(vulkan::VulkanBackend),
+        Box::new(opencl::OpenclBackend),
         Box::new(soft::SoftBackend::default()),
     ]
 }

@@ -83,7 +83,7 @@ pub struct DeviceInfo {
     pub api_version: String,
     /// True when no GPU hardware is behind it (lavapipe, PoCL, soft).
     pub software: bool,
-    /// True when it is a stand-in made for tests.
+    /// True when it stands in for a device and computes nothing (soft).
     pub stand_in: bool,
     /// Own queues that can exist at once; `None`: as many as asked for.
     pub max_queues: Option<u32>,

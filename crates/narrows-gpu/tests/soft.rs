@@ -1,5 +1,8 @@
 //! The software device as a runner sees it.
 
+// A failed expectation is how a test fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod common;
 
 use narrows_gpu::soft::{LockPlace, LockScope, SoftBackend, SoftConfig, SoftLock};
