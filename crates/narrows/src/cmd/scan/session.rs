@@ -26,7 +26,7 @@ pub(super) fn run(
     let mut file = open_file(args)?;
     let stop = stop_on_signal()?;
     let environment = narrows_scan::environment::read();
-    let device = narrows_gpu::open(chosen)?;
+    let device = chosen.backend.open(chosen.index)?;
     let preparation = device.prepare(args.work).map_err(wrong_or_failed)?;
     let started = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let header = Header {
