@@ -7,8 +7,10 @@
 
 mod scan;
 mod text;
+mod trace;
 
 pub use scan::scan_text;
+pub use trace::{trace_json, trace_text};
 
 use narrows_model::scan::ScanResult;
 

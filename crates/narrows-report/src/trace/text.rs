@@ -1,6 +1,7 @@
 //! The summary on a terminal: at most 100 columns, the answer first, caveats last.
 
 use super::units::{count, ns, plural, share, shorten};
+use crate::text::Page;
 use comfy_table::{CellAlignment, Table, presets};
 use narrows_model::layers::Layer;
 use narrows_model::result::{Owner, Site};
@@ -13,6 +14,20 @@ const WAITS: usize = 10;
 const IDLE: usize = 4;
 const THREADS: usize = 12;
 const PROCESSES: usize = 20;
+const OWNED: usize = 5;
+
+/// Columns of a terminal that every line keeps to.
+const WIDTH: usize = 100;
+
+const CALL_COLUMNS: &[&str] = &[
+    "call", "layer", "calls", "time", "share", "mean", "p50", "p99", "max", "failed",
+];
+const WAIT_COLUMNS: &[&str] = &[
+    "site", "layer", "lock", "acquired", "waits", "waited", "share", "longest",
+];
+const THREAD_COLUMNS: &[&str] = &[
+    "thread", "pid", "ops", "calls", "in calls", "waited", "lived", "cpu", "switches",
+];
 
 /// The whole summary as text.
 pub fn trace_text(summary: &Summary) -> String {
@@ -26,7 +41,10 @@ pub fn trace_text(summary: &Summary) -> String {
         processes(&summary.processes),
         caveats(summary),
     ];
-    let shown: Vec<String> = sections.into_iter().filter(|text| !text.is_empty()).collect();
+    let shown: Vec<String> = sections
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .collect();
     shown.join("\n") + "\n"
 }
 
@@ -42,47 +60,95 @@ fn head(summary: &Summary) -> String {
         (None, Some(_)) => "its end was not seen".into(),
         (None, None) => "no launcher watched its end".into(),
     };
-    format!("trace of {what}\n{}, {ended}\n", ns(summary.wall_ns))
+    let answer = summary.waits.first().map_or(String::new(), answer);
+    format!(
+        "trace of {what}\n{}, {ended}\n{answer}",
+        ns(summary.wall_ns)
+    )
+}
+
+/// The longest wait as a sentence: where, whose, how long, held by whom.
+fn answer(row: &TraceWait) -> String {
+    let owner = row.wait.owners.first().map_or(String::new(), |owner| {
+        let doing = owner
+            .call
+            .as_ref()
+            .map_or(String::new(), |call| format!(", which was in {call}"));
+        format!(
+            "; held mostly by {}{doing}",
+            shorten(&owner.thread, 24, false)
+        )
+    });
+    let sentence = format!(
+        "longest wait: {} in {} by {} at {} (layer {}), {}{owner}",
+        ns(Some(row.wait.total_ns)),
+        plural(row.wait.count, "wait"),
+        plural(row.threads, "thread"),
+        shorten(&site(&row.wait.site), 60, false),
+        row.wait.layer,
+        row.wait.site.lock.as_deref().unwrap_or(&row.wait.kind),
+    );
+    let mut page = Page::new(false);
+    page.paragraph(None, "", &sentence);
+    page.finish()
 }
 
 fn layers(summary: &Summary) -> String {
-    let mut table = table(&["layer", "calls", "time in calls", "waits", "waited"]);
-    right(&mut table, 1..5);
-    for row in &summary.layers {
-        table.add_row([
-            row.layer.to_string(),
-            count(row.calls),
-            ns(Some(row.call_ns)),
-            count(row.waits),
-            ns(Some(row.wait_ns)),
-        ]);
-    }
     if summary.layers.is_empty() {
         return "no calls and no waits were recorded\n".into();
     }
-    format!("{}\n", drawn(&table))
+    let table = fitted(
+        &["layer", "calls", "time in calls", "waits", "waited"],
+        1,
+        1,
+        |_, table| {
+            for row in &summary.layers {
+                table.add_row([
+                    row.layer.to_string(),
+                    count(row.calls),
+                    ns(Some(row.call_ns)),
+                    count(row.waits),
+                    ns(Some(row.wait_ns)),
+                ]);
+            }
+        },
+    );
+    format!("{table}\n")
 }
 
 fn calls(rows: &[TraceCall]) -> String {
-    let mut table =
-        table(&["call", "layer", "calls", "time", "share", "mean", "p50", "p99", "max", "failed"]);
-    right(&mut table, 2..10);
-    for row in rows.iter().take(CALLS) {
-        let call = &row.call;
-        table.add_row([
-            shorten(&call.name, 26, false),
-            short_layer(call.layer).into(),
-            count(call.count),
-            ns((call.count > row.untimed).then_some(call.total_ns)),
-            share(row.share),
-            ns(call.mean_ns.map(|mean| mean.round() as u64)),
-            ns(call.p50_ns),
-            ns(call.p99_ns),
-            ns(call.max_ns),
-            if row.failed == 0 { String::new() } else { count(row.failed) },
-        ]);
-    }
-    section(rows, CALLS, "calls, waits inside them included", &table, "call")
+    let table = fitted(CALL_COLUMNS, 2, 34, |width, table| {
+        for row in rows.iter().take(CALLS) {
+            table.add_row(call_cells(row, width));
+        }
+    });
+    section(
+        rows,
+        CALLS,
+        "calls, waits inside them included",
+        &table,
+        "call",
+    )
+}
+
+fn call_cells(row: &TraceCall, width: usize) -> [String; 10] {
+    let call = &row.call;
+    [
+        shorten(&call.name, width, false),
+        short_layer(call.layer).into(),
+        count(call.count),
+        ns((call.count > row.untimed).then_some(call.total_ns)),
+        share(row.share),
+        ns(call.mean_ns.map(|mean| mean.round() as u64)),
+        ns(call.p50_ns),
+        ns(call.p99_ns),
+        ns(call.max_ns),
+        if row.failed == 0 {
+            String::new()
+        } else {
+            count(row.failed)
+        },
+    ]
 }
 
 fn waits(rows: &[TraceWait]) -> String {
@@ -90,51 +156,83 @@ fn waits(rows: &[TraceWait]) -> String {
         return "locks: no contended wait was recorded\n".into();
     }
     let mut text = wait_table(rows, WAITS, "locks and waits for others");
-    for row in rows.iter().take(WAITS).filter(|row| !row.wait.owners.is_empty()) {
+    for row in rows
+        .iter()
+        .take(OWNED)
+        .filter(|row| !row.wait.owners.is_empty())
+    {
         text.push_str(&owners(row));
     }
     text
 }
 
 fn idle(rows: &[TraceWait]) -> String {
-    wait_table(rows, IDLE, "not contention: workers without work, joins, sleeps")
+    wait_table(
+        rows,
+        IDLE,
+        "not contention: workers without work, joins, sleeps",
+    )
 }
 
 fn wait_table(rows: &[TraceWait], limit: usize, title: &str) -> String {
-    let mut table =
-        table(&["site", "layer", "lock", "acquired", "waits", "waited", "share", "longest"]);
-    right(&mut table, 3..8);
-    for row in rows.iter().take(limit) {
-        let layer = short_layer(row.wait.layer);
-        table.add_row([
-            shorten(&site(&row.wait.site), 34, false),
-            if row.unknown_object { format!("{layer}?") } else { layer.into() },
-            shorten(row.wait.site.lock.as_deref().unwrap_or(&row.wait.kind), 22, true),
-            row.acquisitions.map_or("-".into(), count),
-            count(row.wait.count),
-            ns(Some(row.wait.total_ns)),
-            share(row.share),
-            ns(row.max_ns),
-        ]);
-    }
+    let table = fitted(WAIT_COLUMNS, 3, 40, |width, table| {
+        for row in rows.iter().take(limit) {
+            table.add_row(wait_cells(row, width));
+        }
+    });
     section(rows, limit, title, &table, "site")
+}
+
+fn wait_cells(row: &TraceWait, width: usize) -> [String; 8] {
+    let layer = short_layer(row.wait.layer);
+    [
+        shorten(&site(&row.wait.site), width, false),
+        if row.unknown_object {
+            format!("{layer}?")
+        } else {
+            layer.into()
+        },
+        shorten(
+            row.wait.site.lock.as_deref().unwrap_or(&row.wait.kind),
+            22,
+            true,
+        ),
+        row.acquisitions.map_or("-".into(), count),
+        count(row.wait.count),
+        ns(Some(row.wait.total_ns)),
+        share(row.share),
+        ns(row.max_ns),
+    ]
 }
 
 /// `who held it` lines under the table.
 fn owners(row: &TraceWait) -> String {
     let one = |owner: &Owner| {
-        let doing = owner.call.as_ref().map_or(String::new(), |call| format!(" in {call}"));
-        format!("{}{doing} {}", shorten(&owner.thread, 24, false), share(Some(owner.share)))
+        let doing = owner
+            .call
+            .as_ref()
+            .map_or(String::new(), |call| format!(" in {call}"));
+        format!(
+            "{}{doing} {}",
+            shorten(&owner.thread, 24, false),
+            share(Some(owner.share))
+        )
     };
     let list: Vec<String> = row.wait.owners.iter().take(2).map(one).collect();
     let site = shorten(&site(&row.wait.site), 28, false);
-    shorten(&format!("  held at {site}: {}", list.join("; ")), 98, false) + "\n"
+    shorten(
+        &format!("  held at {site}: {}", list.join("; ")),
+        WIDTH,
+        false,
+    ) + "\n"
 }
 
 /// `libcuda.so.1 symbol+0x12`, `libcuda.so.1+0x12ab`, or the bare address.
 fn site(site: &Site) -> String {
     let offset = site.offset.unwrap_or(0);
-    let Some(object) = &site.object else { return format!("{offset:#x} (no object)") };
+    let Some(object) = &site.object else {
+        return format!("{offset:#x} (no object)");
+    };
     let object = object.strip_suffix(" (deleted)").unwrap_or(object);
     let name = object.rsplit('/').next().unwrap_or(object);
     match &site.symbol {
@@ -144,27 +242,38 @@ fn site(site: &Site) -> String {
 }
 
 fn threads(rows: &[Thread]) -> String {
-    let mut table =
-        table(&["thread", "pid", "ops", "calls", "in calls", "waited", "lived", "cpu", "switches"]);
-    right(&mut table, 1..9);
-    for row in rows.iter().take(THREADS) {
-        let name = row.name.as_deref().unwrap_or("");
-        let switches = row.voluntary.zip(row.involuntary);
-        table.add_row([
-            format!("{} {}", row.tid, shorten(name, 15, false)).trim_end().to_owned(),
-            row.pid.to_string(),
-            count(row.ops),
-            count(row.calls),
-            ns(Some(row.call_ns)),
-            ns(Some(row.wait_ns)),
-            ns(row.alive_ns),
-            ns(row.cpu_ns),
-            switches.map_or("-".into(), |(own, forced)| {
-                format!("{}+{}", count(own), count(forced))
-            }),
-        ]);
-    }
-    section(rows, THREADS, "threads (switches: own will + forced)", &table, "thread")
+    let table = fitted(THREAD_COLUMNS, 1, 15, |width, table| {
+        for row in rows.iter().take(THREADS) {
+            table.add_row(thread_cells(row, width));
+        }
+    });
+    section(
+        rows,
+        THREADS,
+        "threads (switches: own will + forced)",
+        &table,
+        "thread",
+    )
+}
+
+fn thread_cells(row: &Thread, width: usize) -> [String; 9] {
+    let name = row.name.as_deref().unwrap_or("");
+    let switches = row.voluntary.zip(row.involuntary);
+    [
+        format!("{} {}", row.tid, shorten(name, width, false))
+            .trim_end()
+            .to_owned(),
+        row.pid.to_string(),
+        count(row.ops),
+        count(row.calls),
+        ns(Some(row.call_ns)),
+        ns(Some(row.wait_ns)),
+        ns(row.alive_ns),
+        ns(row.cpu_ns),
+        switches.map_or("-".into(), |(own, forced)| {
+            format!("{}+{}", count(own), count(forced))
+        }),
+    ]
 }
 
 fn processes(rows: &[Process]) -> String {
@@ -175,7 +284,11 @@ fn processes(rows: &[Process]) -> String {
     for row in rows.iter().take(PROCESSES) {
         let indent = "  ".repeat(usize::try_from(row.depth.min(10)).unwrap_or(10) + 1);
         let name = row.program.rsplit('/').next().unwrap_or(&row.program);
-        let end = if row.finished { "" } else { ", end not recorded" };
+        let end = if row.finished {
+            ""
+        } else {
+            ", end not recorded"
+        };
         text.push_str(&format!(
             "{indent}{} {}: {}, {}, {}{end}\n",
             row.pid,
@@ -196,7 +309,10 @@ fn caveats(summary: &Summary) -> String {
     if lost.reasons.is_empty() {
         text.push_str(&format!("lost: nothing of {recorded}\n"));
     } else {
-        text.push_str(&format!("lost: {} (kept: {recorded})\n", lost.reasons.join("; ")));
+        text.push_str(&format!(
+            "lost: {} (kept: {recorded})\n",
+            lost.reasons.join("; ")
+        ));
     }
     match &summary.own_cost {
         Some(cost) => text.push_str(&format!(
@@ -216,11 +332,20 @@ fn caveats(summary: &Summary) -> String {
 
 fn coverage(summary: &Summary) -> String {
     let coverage = &summary.coverage;
-    let hooked: Vec<String> =
-        coverage.hooked.iter().map(|(api, n)| format!("{api} {}", count(*n))).collect();
-    let hooked = if hooked.is_empty() { "not said".into() } else { hooked.join(", ") };
-    let mut text =
-        format!("coverage: {} called; hooked: {hooked}", plural(coverage.called, "function"));
+    let hooked: Vec<String> = coverage
+        .hooked
+        .iter()
+        .map(|(api, n)| format!("{api} {}", count(*n)))
+        .collect();
+    let hooked = if hooked.is_empty() {
+        "not said".into()
+    } else {
+        hooked.join(", ")
+    };
+    let mut text = format!(
+        "coverage: {} called; hooked: {hooked}",
+        plural(coverage.called, "function")
+    );
     if coverage.unseen.is_empty() {
         text.push('\n');
         return text;
@@ -240,30 +365,50 @@ const fn short_layer(layer: Layer) -> &'static str {
     }
 }
 
-fn table(columns: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(columns.iter().copied());
-    table
-}
-
-fn right(table: &mut Table, columns: std::ops::Range<usize>) {
-    for column in columns {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
+/// A table whose first column is as wide as the rest of the line allows, `widest` at most.
+/// Columns from `numbers` on are aligned to the right. A line that is too long even so is cut.
+fn fitted(
+    columns: &[&str],
+    numbers: usize,
+    widest: usize,
+    fill: impl Fn(usize, &mut Table),
+) -> String {
+    let mut lines = Vec::new();
+    for width in (widest.min(8)..=widest).rev() {
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_header(columns.iter().copied());
+        fill(width, &mut table);
+        for at in 0..columns.len() {
+            let Some(column) = table.column_mut(at) else {
+                continue;
+            };
+            column.set_padding((0, 2));
+            if at >= numbers {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        lines = table
+            .lines()
+            .map(|line| line.trim_end().to_owned())
+            .collect::<Vec<String>>();
+        if lines.iter().all(|line| line.chars().count() <= WIDTH) {
+            break;
         }
     }
+    lines
+        .iter()
+        .map(|line| shorten(line, WIDTH, false))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
-/// The table without the blanks that it puts at the ends of lines.
-fn drawn(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
-
-fn section<T>(rows: &[T], limit: usize, title: &str, table: &Table, what: &str) -> String {
+fn section<T>(rows: &[T], limit: usize, title: &str, table: &str, what: &str) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let mut text = format!("{title}\n{}\n", drawn(table));
+    let mut text = format!("{title}\n{table}\n");
     more(&mut text, rows.len(), limit, what);
     text
 }
@@ -271,6 +416,9 @@ fn section<T>(rows: &[T], limit: usize, title: &str, table: &Table, what: &str) 
 fn more(text: &mut String, all: usize, limit: usize, what: &str) {
     let hidden = u64::try_from(all.saturating_sub(limit)).unwrap_or(u64::MAX);
     if hidden > 0 {
-        text.push_str(&format!("  and {} more; --json has all\n", plural(hidden, what)));
+        text.push_str(&format!(
+            "  and {} more; --json has all\n",
+            plural(hidden, what)
+        ));
     }
 }

