@@ -5,17 +5,18 @@
 //! is counted.
 //!
 //! [`base`] is shared by all hooks: the life cycle, the guard, thread-local state, the real
-//! functions, the module map. `hooks` are the C library's entry points: locks, waits, system
+//! functions, the module map. [`hooks`] are the C library's entry points: locks, waits, system
 //! calls, processes. The GPU interfaces have a folder each. Not here: the layout of the recording
 //! (`narrows-trace`), what the numbers mean (`narrows-model`).
 
-// Hooks use it one after the other.
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 pub(crate) mod base;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 mod cuda;
+#[cfg(target_os = "linux")]
+mod hooks;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 mod trampoline;

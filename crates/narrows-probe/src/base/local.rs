@@ -4,8 +4,11 @@
 //! preloaded library may use the initial-exec model instead, which stable Rust can only express
 //! in assembly. The block starts as zeros in every thread.
 
+use core::cell::Cell;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{Ordering, compiler_fence};
 use narrows_trace::writer::ThreadHandle;
+use narrows_trace::{CallId, Ticks, Tid};
 
 /// What the calling thread is to the probe. A thread starts as `Fresh`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +16,9 @@ use narrows_trace::writer::ThreadHandle;
 pub(crate) enum Mode {
     /// Not yet seen.
     Fresh = 0,
-    /// Recording; `handle` is valid.
+    /// Recording; the handle is valid.
     Ready = 1,
-    /// The probe's own work is under way; `handle` is in use.
+    /// The probe's own work is under way; the handle is in use.
     Inside = 2,
     /// The thread is not recorded: the probe is off or has no slot.
     Off = 3,
@@ -23,20 +26,41 @@ pub(crate) enum Mode {
     Ended = 4,
 }
 
-/// The block. One per thread, used by its own thread only.
+/// The block. One per thread, used by its own thread (and its signal handlers) only.
 #[repr(C, align(64))]
 pub(crate) struct Local {
-    /// See [`Mode`].
-    pub(crate) mode: Mode,
+    mode: Cell<Mode>,
     /// Hooks entered while `Inside`, not yet told to the recorder.
-    pub(crate) reentered: u32,
-    /// Valid while `mode` is `Ready` or `Inside`.
-    pub(crate) handle: MaybeUninit<ThreadHandle>,
+    pub(crate) reentered: Cell<u32>,
+    /// Valid once the thread was `Ready`.
+    handle: Cell<MaybeUninit<ThreadHandle>>,
+    /// Where the C library keeps this thread's `errno`. Null before the thread was `Ready`.
+    pub(crate) errno: Cell<*mut i32>,
+    /// The kernel's number of this thread; valid once the thread was `Ready`.
+    pub(crate) tid: Cell<Tid>,
     /// Times the thread's end was put off, so that other destructors are still seen.
-    pub(crate) end_rounds: u32,
+    pub(crate) end_rounds: Cell<u32>,
+    /// When the thread's CPU time is to be read next.
+    pub(crate) next_sample: Cell<Ticks>,
+    /// Range of the module that called last: bounds of the answer in `caller_flags`.
+    pub(crate) caller_range: Cell<(usize, usize)>,
+    /// What is known of that module.
+    pub(crate) caller_flags: Cell<u32>,
+    /// Version of the module map that said so.
+    pub(crate) caller_version: Cell<u32>,
+    /// When the program last marked the end of an op; 0: never.
+    pub(crate) last_op: Cell<Ticks>,
+    /// Regions that the program has begun and not ended.
+    pub(crate) open_regions: Cell<u32>,
+    /// The outermost of them: their call, the call before, the start.
+    pub(crate) regions: [Cell<(CallId, CallId, Ticks)>; REGIONS],
 }
 
-const _: () = assert!(size_of::<Local>() == 64);
+/// Regions inside regions that are timed.
+pub(crate) const REGIONS: usize = 8;
+
+const BLOCK: usize = 256;
+const _: () = assert!(size_of::<Local>() == BLOCK);
 
 // Hidden, so that every use inside the library resolves to its own block.
 core::arch::global_asm!(
@@ -45,17 +69,17 @@ core::arch::global_asm!(
     ".globl narrows_probe_local",
     ".hidden narrows_probe_local",
     ".type narrows_probe_local, @object",
-    ".size narrows_probe_local, 64",
+    ".size narrows_probe_local, {block}",
     "narrows_probe_local:",
-    ".zero 64",
+    ".zero {block}",
     ".popsection",
+    block = const BLOCK,
 );
 
-/// Address of the calling thread's block.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub(crate) fn local() -> *mut Local {
-    let address: *mut Local;
+fn address() -> *const Local {
+    let address: *const Local;
     // SAFETY: reads the thread pointer and a GOT entry that the dynamic linker filled with the
     // block's offset from it; both are constant for the life of the thread.
     unsafe {
@@ -69,11 +93,10 @@ pub(crate) fn local() -> *mut Local {
     address
 }
 
-/// Address of the calling thread's block.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-pub(crate) fn local() -> *mut Local {
-    let address: *mut Local;
+fn address() -> *const Local {
+    let address: *const Local;
     // SAFETY: reads the thread pointer and a GOT entry that the dynamic linker filled with the
     // block's offset from it; both are constant for the life of the thread.
     unsafe {
@@ -84,8 +107,85 @@ pub(crate) fn local() -> *mut Local {
             "add {address}, {address}, {offset}",
             offset = out(reg) _,
             address = out(reg) address,
-            options(pure, nomem, nostack),
+            options(pure, nomem, nostack, preserves_flags),
         );
     }
     address
+}
+
+/// The calling thread's block. The reference must not leave the thread (it cannot: the block is
+/// made of cells).
+#[inline(always)]
+pub(crate) fn local() -> &'static Local {
+    // SAFETY: zeros are a valid block, only its own thread writes it, and no code of ours runs
+    // on a thread whose static thread-local storage is gone.
+    unsafe { &*address() }
+}
+
+impl Local {
+    /// See [`Mode`].
+    #[inline(always)]
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode.get()
+    }
+
+    /// Sets the mode so that a signal handler on this thread sees it in program order.
+    #[inline(always)]
+    pub(crate) fn set_mode(&self, mode: Mode) {
+        compiler_fence(Ordering::SeqCst);
+        self.mode.set(mode);
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The recorder's handle for this thread.
+    ///
+    /// # Safety
+    /// The mode is `Ready` or `Inside` after having been `Ready`.
+    #[inline(always)]
+    pub(crate) unsafe fn handle(&self) -> ThreadHandle {
+        // SAFETY: passed on; becoming `Ready` sets the handle.
+        unsafe { self.handle.get().assume_init() }
+    }
+
+    /// The thread records from now on.
+    pub(crate) fn become_ready(&self, handle: ThreadHandle, tid: Tid) {
+        self.handle.set(MaybeUninit::new(handle));
+        self.tid.set(tid);
+        // SAFETY: always returns the calling thread's own errno.
+        self.errno.set(unsafe { libc::__errno_location() });
+        self.set_mode(Mode::Ready);
+    }
+
+    /// Runs `work` with the thread marked as inside the probe. The thread must be `Ready`.
+    #[inline(always)]
+    pub(crate) fn inside<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.set_mode(Mode::Inside);
+        let result = work();
+        self.set_mode(Mode::Ready);
+        result
+    }
+}
+
+/// Keeps `errno` as it was while the probe makes system calls of its own.
+pub(crate) struct Errno {
+    at: *mut i32,
+    value: i32,
+}
+
+impl Errno {
+    /// Remembers the present value until drop.
+    pub(crate) fn keep() -> Self {
+        // SAFETY: always returns the calling thread's own errno.
+        let at = unsafe { libc::__errno_location() };
+        // SAFETY: the C library's promise: valid for the thread's life.
+        let value = unsafe { *at };
+        Self { at, value }
+    }
+}
+
+impl Drop for Errno {
+    fn drop(&mut self) {
+        // SAFETY: as in `keep`; the guard does not leave the thread (it holds a raw pointer).
+        unsafe { *self.at = self.value };
+    }
 }

@@ -1,14 +1,22 @@
-//! What every hook stands on. Hooks of other interfaces need four things from here:
+//! What every hook stands on. Hooks of other interfaces need five things from here:
 //!
 //! - [`Call`]: a hooked function, made once as a `static`;
 //! - [`Scope`]: guard and start time of one call of it;
+//! - [`scope::record`], [`scope::count`]: everything else that goes into the recording;
 //! - [`Real`]: the next definition of a C library function;
 //! - [`Inside`]: marks the probe's own work, so that functions it calls are not recorded.
 
+pub(crate) mod config;
+pub(crate) mod cpu;
+pub(crate) mod elf;
+pub(crate) mod life;
 pub(crate) mod local;
+pub(crate) mod modules;
 pub(crate) mod real;
 pub(crate) mod scope;
 pub(crate) mod state;
+pub(crate) mod sys;
+pub(crate) mod thread;
 
 pub(crate) use real::Real;
 pub(crate) use scope::{Call, Inside, Scope};

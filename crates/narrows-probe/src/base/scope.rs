@@ -1,8 +1,8 @@
 //! What a hook does around the real call.
 
 use super::local::{Local, Mode, local};
-use super::state;
-use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+use super::{cpu, state};
+use core::sync::atomic::{AtomicU32, Ordering};
 use narrows_trace::writer::ThreadHandle;
 use narrows_trace::{Api, CallId, CallKind, ObjectId, Ticks};
 
@@ -69,7 +69,7 @@ impl Call {
 /// records nothing, and the enclosing call restores what the thread is in.
 #[must_use = "a scope records when it is left"]
 pub(crate) struct Scope {
-    local: *mut Local,
+    local: &'static Local,
     handle: ThreadHandle,
     call: CallId,
     previous: CallId,
@@ -106,14 +106,15 @@ impl Scope {
     }
 
     /// The real call has returned: statistics and a timeline event. `object` is the queue, stream,
-    /// command buffer or the like (`ObjectId(0)`: none).
+    /// command buffer or the like (`ObjectId(0)`: none). Gives the time of the end.
     #[inline(always)]
     pub(crate) fn leave(self, object: ObjectId, failed: bool) -> Ticks {
         let end = Ticks::now();
-        inside(self.local, || {
+        self.local.inside(|| {
             self.handle.leave_call(self.previous);
             self.handle.call(self.call, self.start, end, object, failed);
         });
+        cpu::sample_if_due(self.local, self.handle, end);
         end
     }
 
@@ -121,7 +122,7 @@ impl Scope {
     #[inline(always)]
     pub(crate) fn leave_untraced(self, failed: bool) -> Ticks {
         let end = Ticks::now();
-        inside(self.local, || {
+        self.local.inside(|| {
             self.handle.leave_call(self.previous);
             self.handle
                 .call_untraced(self.call, self.start, end, failed);
@@ -140,7 +141,7 @@ impl Scope {
 #[inline(always)]
 pub(crate) fn record(action: impl FnOnce(ThreadHandle)) {
     if let Some((local, handle)) = ready() {
-        inside(local, || action(handle));
+        local.inside(|| action(handle));
     }
 }
 
@@ -149,45 +150,26 @@ pub(crate) fn record(action: impl FnOnce(ThreadHandle)) {
 pub(crate) fn count(call: &Call, failed: bool) {
     if let Some((local, handle)) = ready() {
         let id = call.id();
-        inside(local, || handle.count(id, failed));
+        local.inside(|| handle.count(id, failed));
     }
 }
 
 /// The calling thread's block and handle, if it may record now.
 #[inline(always)]
-pub(crate) fn ready() -> Option<(*mut Local, ThreadHandle)> {
+pub(crate) fn ready() -> Option<(&'static Local, ThreadHandle)> {
     let local = local();
-    // SAFETY: the calling thread's own block.
-    if unsafe { (*local).mode } != Mode::Ready && !state::ready_slow(local) {
+    if local.mode() != Mode::Ready && !state::ready_slow(local) {
         return None;
     }
-    // SAFETY: the calling thread's own block; `Ready` says that the handle is valid.
-    let handle = unsafe { (*local).handle.assume_init() };
+    // SAFETY: the mode is `Ready`.
+    let handle = unsafe { local.handle() };
     Some((local, handle))
-}
-
-/// Runs `work` with the thread marked as inside the probe. The thread must be `Ready`.
-#[inline(always)]
-pub(crate) fn inside<R>(local: *mut Local, work: impl FnOnce() -> R) -> R {
-    set_mode(local, Mode::Inside);
-    let result = work();
-    set_mode(local, Mode::Ready);
-    result
-}
-
-/// Sets the mode so that a signal handler on this thread sees it in program order.
-#[inline(always)]
-pub(crate) fn set_mode(local: *mut Local, mode: Mode) {
-    compiler_fence(Ordering::SeqCst);
-    // SAFETY: the calling thread's own block; volatile, because a signal handler reads it.
-    unsafe { (&raw mut (*local).mode).write_volatile(mode) };
-    compiler_fence(Ordering::SeqCst);
 }
 
 /// Marks the probe's own work: functions called while it lives are not recorded. Harmless when
 /// nested and on threads that do not record.
 pub(crate) struct Inside {
-    local: *mut Local,
+    local: &'static Local,
     before: Mode,
 }
 
@@ -195,10 +177,9 @@ impl Inside {
     /// From now until drop.
     pub(crate) fn enter() -> Self {
         let local = local();
-        // SAFETY: the calling thread's own block.
-        let before = unsafe { (*local).mode };
+        let before = local.mode();
         if before == Mode::Ready || before == Mode::Fresh {
-            set_mode(local, Mode::Inside);
+            local.set_mode(Mode::Inside);
         }
         Self { local, before }
     }
@@ -206,6 +187,6 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        set_mode(self.local, self.before);
+        self.local.set_mode(self.before);
     }
 }
