@@ -20,10 +20,7 @@ impl Writer {
             line: None,
             detail,
         };
-        if let Ok(old) = std::fs::read(path)
-            && !old.is_empty()
-            && !old.starts_with(b"{\"line\":\"header\"")
-        {
+        if holds_something_else(path) {
             return Err(failed(
                 "exists and is no samples file; give another --out".into(),
             ));
@@ -105,6 +102,14 @@ pub fn looks_like_samples(path: &Path) -> bool {
     File::open(path)
         .and_then(|mut f| std::io::Read::read_exact(&mut f, &mut start))
         .is_ok_and(|()| start.starts_with(b"{\"line\":"))
+}
+
+/// A file with content that no run of ours has written. Devices and pipes hold nothing.
+fn holds_something_else(path: &Path) -> bool {
+    let old = std::fs::metadata(path)
+        .ok()
+        .filter(|m| m.is_file() && m.len() > 0);
+    old.is_some() && !looks_like_samples(path)
 }
 
 /// Reads a samples file. A last line that was cut off is left out; any other damage is an error.
