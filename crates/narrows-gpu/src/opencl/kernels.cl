@@ -1,7 +1,7 @@
 /* Does nothing: OpenCL has no empty submission. */
 kernel void noop(void) {}
 
-/* One work item that takes a number of dependent steps. */
+/* One work item that takes a number of dependent steps, 64 an iteration. */
 kernel void busy(uint iterations, global uint *result) {
     uint x = iterations;
     for (uint i = 0; i < iterations; i++) {
@@ -13,8 +13,7 @@ kernel void busy(uint iterations, global uint *result) {
     result[0] = x;
 }
 
-/* C = A B, row-major, one entry per work item, tiles of 16 x 16 in local memory. With F16,
-   elements are stored in 16 bits and summed in 32. */
+/* With F16, elements are stored in 16 bits. */
 #ifdef F16
 #define ELEMENT half
 #define LOAD(matrix, index) vload_half(index, matrix)
@@ -25,25 +24,37 @@ kernel void busy(uint iterations, global uint *result) {
 #define STORE(matrix, index, value) matrix[index] = (value)
 #endif
 
-kernel __attribute__((reqd_work_group_size(16, 16, 1)))
-void matmul(uint n, global ELEMENT *c, global const ELEMENT *a, global const ELEMENT *b) {
-    local float tile_a[16][16];
-    local float tile_b[16][16];
-    uint row = get_global_id(1);
-    uint column = get_global_id(0);
-    uint y = get_local_id(1);
-    uint x = get_local_id(0);
-    float sum = 0.0f;
-    for (uint k = 0; k < n; k += 16) {
-        tile_a[y][x] = row < n && k + x < n ? LOAD(a, row * n + k + x) : 0.0f;
-        tile_b[y][x] = k + y < n && column < n ? LOAD(b, (k + y) * n + column) : 0.0f;
-        barrier(CLK_LOCAL_MEM_FENCE);
-        for (uint i = 0; i < 16; i++) {
-            sum += tile_a[y][i] * tile_b[i][x];
+/* C = A B, row-major, summed in 32 bits; a block of 4 x 4 entries per work item. Reads past the
+   edge are moved to the last row or column, and what they give is not stored. */
+kernel void matmul(uint n, global ELEMENT *c, global const ELEMENT *a, global const ELEMENT *b) {
+    uint row[4], column[4];
+    float sum[4][4];
+    for (uint i = 0; i < 4; i++) {
+        row[i] = min((uint)get_global_id(1) * 4 + i, n - 1);
+        column[i] = min((uint)get_global_id(0) * 4 + i, n - 1);
+        for (uint j = 0; j < 4; j++) {
+            sum[i][j] = 0.0f;
         }
-        barrier(CLK_LOCAL_MEM_FENCE);
     }
-    if (row < n && column < n) {
-        STORE(c, row * n + column, sum);
+    for (uint k = 0; k < n; k++) {
+        float right[4];
+        for (uint j = 0; j < 4; j++) {
+            right[j] = LOAD(b, k * n + column[j]);
+        }
+        for (uint i = 0; i < 4; i++) {
+            float left = LOAD(a, row[i] * n + k);
+            for (uint j = 0; j < 4; j++) {
+                sum[i][j] += left * right[j];
+            }
+        }
+    }
+    for (uint i = 0; i < 4; i++) {
+        for (uint j = 0; j < 4; j++) {
+            uint y = (uint)get_global_id(1) * 4 + i;
+            uint x = (uint)get_global_id(0) * 4 + j;
+            if (y < n && x < n) {
+                STORE(c, y * n + x, sum[i][j]);
+            }
+        }
     }
 }

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const SOURCE: &str = include_str!("kernels.cl");
-/// Edge of a work group of the matmul kernel.
-const TILE: usize = 16;
+/// Rows and columns of `C` per work item of the matmul kernel.
+const BLOCK: usize = 4;
+/// Edge of its work groups.
+const GROUP: usize = 8;
 
 /// What an op of one work needs.
 pub(super) struct Job {
@@ -93,21 +95,15 @@ impl Job {
         n: u32,
         precision: Precision,
     ) -> Result<(Self, Preparation), Error> {
-        if shared.max_work_group < TILE * TILE {
-            return Err(Error::Unsupported {
-                backend: NAME,
-                what: "matmul".into(),
-                why: format!("work groups have at most {} items", shared.max_work_group),
-            });
-        }
         let options = match precision {
             Precision::F32 => c"",
             Precision::F16 => c"-D F16",
         };
         let size = matmul::size(n, precision) as usize;
         let mut job = Self::new(shared, c"matmul", options, size)?;
-        job.global = [(n as usize).next_multiple_of(TILE); 2];
-        job.local = Some([TILE; 2]);
+        job.global = [(n as usize).div_ceil(BLOCK).next_multiple_of(GROUP); 2];
+        // Some CPU devices take one item a group.
+        job.local = (shared.max_work_group >= GROUP * GROUP).then_some([GROUP; 2]);
         job.number = Some(n);
         let inputs = Inputs::new(n, precision);
         let (a, b) = inputs.bytes();

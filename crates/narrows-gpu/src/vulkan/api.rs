@@ -49,7 +49,6 @@ pub(super) struct Physical {
     pub(super) queues: u32,
     /// Nanoseconds per tick and valid bits of the family's time stamps; `None`: it has none.
     pub(super) timestamps: Option<(f64, u32)>,
-    pub(super) max_invocations: u32,
 }
 
 impl Instance {
@@ -143,7 +142,6 @@ impl Instance {
             queues: properties.queue_count,
             timestamps: (properties.timestamp_valid_bits > 0)
                 .then_some((ticks, properties.timestamp_valid_bits)),
-            max_invocations: basic.limits.max_compute_work_group_invocations,
             info: DeviceInfo {
                 backend: NAME.into(),
                 index,

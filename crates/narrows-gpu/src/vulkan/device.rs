@@ -25,7 +25,6 @@ pub(super) struct Logical {
     queues: Vec<vk::Queue>,
     memory: vk::PhysicalDeviceMemoryProperties,
     pub(super) timestamps: Option<(f64, u32)>,
-    pub(super) max_invocations: u32,
     /// Held around every use of the first queue while it is shared.
     first_queue: Arc<Mutex<()>>,
     /// Read around submissions, written around waits for the device, while queues are own.
@@ -63,7 +62,6 @@ impl Logical {
             queues,
             memory,
             timestamps: physical.timestamps,
-            max_invocations: physical.max_invocations,
             first_queue: Arc::default(),
             all_queues: Arc::default(),
             _instance: instance,

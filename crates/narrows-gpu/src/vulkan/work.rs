@@ -15,8 +15,11 @@ use std::time::Duration;
 const BUSY: &[u8] = include_bytes!("shaders/busy.spv");
 const MATMUL_F32: &[u8] = include_bytes!("shaders/matmul_f32.spv");
 const MATMUL_F16: &[u8] = include_bytes!("shaders/matmul_f16.spv");
-/// Edge of a work group of the matmul shaders.
-const TILE: u32 = 16;
+/// Edge of what a work group of the matmul shaders computes: 8 x 8 invocations of 4 x 4 entries.
+const TILE: u32 = 32;
+/// Iterations of `busy` in one dispatch; more are split, as some software drivers end all loops of
+/// an invocation after 65,535 iterations.
+const MAX_ITERATIONS: u64 = 1 << 15;
 
 /// What an op of one work needs on the device. `None` for an empty command buffer.
 pub(super) struct Program {
@@ -28,8 +31,8 @@ struct Kernel {
     pipeline: vk::Pipeline,
     layout: vk::PipelineLayout,
     set_layout: vk::DescriptorSetLayout,
-    /// The shader's only push constant: iterations, or rows and columns.
-    push: u32,
+    /// The shader's only push constant, one dispatch each: iterations, or rows and columns.
+    dispatches: Vec<u32>,
     /// Work groups in x and y.
     groups: u32,
     result_size: u64,
@@ -66,10 +69,10 @@ impl Program {
         let bindings = kernel.bindings(1)?;
         let stopwatch = Stopwatch::new(logical, clock)?;
         let calibration = calibrate(NAME, wanted, |iterations| {
-            kernel.push = u32::try_from(iterations).unwrap_or(u32::MAX);
+            kernel.dispatches = split(iterations);
             stopwatch.time(|commands| kernel.dispatch(commands, &bindings, 0))
         })?;
-        kernel.push = u32::try_from(calibration.iterations).unwrap_or(u32::MAX);
+        kernel.dispatches = split(calibration.iterations);
         let preparation = Preparation {
             calibration: Some(calibration),
             max_relative_error: None,
@@ -87,16 +90,6 @@ impl Program {
         n: u32,
         precision: Precision,
     ) -> Result<(Self, Preparation), Error> {
-        if logical.max_invocations < TILE * TILE {
-            return Err(Error::Unsupported {
-                backend: NAME,
-                what: "matmul".into(),
-                why: format!(
-                    "work groups have at most {} invocations",
-                    logical.max_invocations
-                ),
-            });
-        }
         let code = match precision {
             Precision::F32 => MATMUL_F32,
             Precision::F16 => MATMUL_F16,
@@ -104,7 +97,7 @@ impl Program {
         // Memory is bound in whole words.
         let size = matmul::size(n, precision).next_multiple_of(4);
         let mut kernel = Kernel::new(logical, code, n.div_ceil(TILE), size)?;
-        kernel.push = n;
+        kernel.dispatches = vec![n];
         let inputs = Inputs::new(n, precision);
         let (a, b) = inputs.bytes();
         for bytes in [a, b] {
@@ -153,6 +146,14 @@ impl Program {
     }
 }
 
+/// Iterations of each dispatch.
+fn split(iterations: u64) -> Vec<u32> {
+    let parts = iterations.div_ceil(MAX_ITERATIONS).max(1);
+    // Even parts, so that the last is not a stub; the total is exact.
+    let part = |index| (iterations * (index + 1) / parts - iterations * index / parts) as u32;
+    (0..parts).map(part).collect()
+}
+
 /// Ops of one submission write one result, so each waits for the one before.
 fn wait_for_earlier_kernels(logical: &Logical, commands: vk::CommandBuffer) {
     let barrier = [vk::MemoryBarrier::default()
@@ -181,7 +182,7 @@ impl Kernel {
             pipeline: vk::Pipeline::null(),
             layout: vk::PipelineLayout::null(),
             set_layout: vk::DescriptorSetLayout::null(),
-            push: 0,
+            dispatches: Vec::new(),
             groups,
             result_size,
             inputs: Vec::new(),
@@ -269,16 +270,21 @@ impl Kernel {
         let device = self.logical.raw();
         let point = vk::PipelineBindPoint::COMPUTE;
         let set = bindings.sets.get(slot..=slot).unwrap_or_default();
-        let push = self.push.to_ne_bytes();
         // SAFETY: `commands` is being recorded by its owner; the pipeline outlives the lanes.
         unsafe { device.cmd_bind_pipeline(commands, point, self.pipeline) };
         // SAFETY: the set has the layout that the pipeline layout was made with.
         unsafe { device.cmd_bind_descriptor_sets(commands, point, self.layout, 0, set, &[]) };
         let stage = vk::ShaderStageFlags::COMPUTE;
-        // SAFETY: four bytes, as the layout says.
-        unsafe { device.cmd_push_constants(commands, self.layout, stage, 0, &push) };
-        // SAFETY: pipeline, set and constants are bound above.
-        unsafe { device.cmd_dispatch(commands, self.groups, self.groups, 1) };
+        for (index, push) in self.dispatches.iter().enumerate() {
+            if index > 0 {
+                wait_for_earlier_kernels(&self.logical, commands);
+            }
+            let bytes = push.to_ne_bytes();
+            // SAFETY: four bytes, as the layout says.
+            unsafe { device.cmd_push_constants(commands, self.layout, stage, 0, &bytes) };
+            // SAFETY: pipeline, set and constants are bound above.
+            unsafe { device.cmd_dispatch(commands, self.groups, self.groups, 1) };
+        }
     }
 }
 
@@ -392,5 +398,30 @@ impl Drop for Stopwatch<'_> {
     fn drop(&mut self) {
         // SAFETY: every use was waited for.
         unsafe { self.logical.raw().destroy_query_pool(self.pool, None) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn split_keeps_the_total_and_the_limit() {
+        for total in [
+            1,
+            5,
+            MAX_ITERATIONS,
+            MAX_ITERATIONS + 1,
+            10 * MAX_ITERATIONS + 7,
+        ] {
+            let parts = split(total);
+            assert_eq!(parts.iter().map(|p| u64::from(*p)).sum::<u64>(), total);
+            assert!(
+                parts
+                    .iter()
+                    .all(|p| (1..=MAX_ITERATIONS).contains(&u64::from(*p)))
+            );
+        }
+        assert_eq!(split(MAX_ITERATIONS).len(), 1);
     }
 }

@@ -1,30 +1,31 @@
 #version 450
 #extension GL_EXT_shader_16bit_storage : require
-// C = A B in 16-bit storage, summed in 32 bits, row-major, one entry per invocation, tiles of 16 x 16 in shared memory.
-layout(local_size_x = 16, local_size_y = 16) in;
+// C = A B in 16-bit storage, row-major, summed in 32 bits; a block of 4 x 4 entries per invocation. Reads past the
+// edge are moved to the last row or column, and what they give is not stored.
+layout(local_size_x = 8, local_size_y = 8) in;
 layout(push_constant) uniform Push { uint n; };
 layout(std430, set = 0, binding = 0) readonly buffer A { float16_t a[]; };
 layout(std430, set = 0, binding = 1) readonly buffer B { float16_t b[]; };
 layout(std430, set = 0, binding = 2) writeonly buffer C { float16_t c[]; };
-shared float tile_a[16][16];
-shared float tile_b[16][16];
 
 void main() {
-    uint row = gl_GlobalInvocationID.y;
-    uint column = gl_GlobalInvocationID.x;
-    uint y = gl_LocalInvocationID.y;
-    uint x = gl_LocalInvocationID.x;
-    float sum = 0.0;
-    for (uint k = 0; k < n; k += 16) {
-        tile_a[y][x] = row < n && k + x < n ? float(a[row * n + k + x]) : 0.0;
-        tile_b[y][x] = k + y < n && column < n ? float(b[(k + y) * n + column]) : 0.0;
-        barrier();
-        for (uint i = 0; i < 16; i++) {
-            sum += tile_a[y][i] * tile_b[i][x];
+    uvec4 lane = uvec4(0, 1, 2, 3);
+    uvec4 row = min(gl_GlobalInvocationID.y * 4 + lane, uvec4(n - 1));
+    uvec4 column = min(gl_GlobalInvocationID.x * 4 + lane, uvec4(n - 1));
+    vec4 sum[4] = vec4[4](vec4(0.0), vec4(0.0), vec4(0.0), vec4(0.0));
+    for (uint k = 0; k < n; k++) {
+        uint at = k * n;
+        vec4 right = vec4(b[at + column.x], b[at + column.y], b[at + column.z], b[at + column.w]);
+        for (uint i = 0; i < 4; i++) {
+            sum[i] += float(a[row[i] * n + k]) * right;
         }
-        barrier();
     }
-    if (row < n && column < n) {
-        c[row * n + column] = float16_t(sum);
+    for (uint i = 0; i < 4; i++) {
+        for (uint j = 0; j < 4; j++) {
+            uvec2 entry = gl_GlobalInvocationID.yx * 4 + uvec2(i, j);
+            if (entry.x < n && entry.y < n) {
+                c[entry.x * n + entry.y] = float16_t(sum[i][j]);
+            }
+        }
     }
 }
