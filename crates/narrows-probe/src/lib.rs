@@ -19,4 +19,7 @@ mod cuda;
 mod hooks;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
+mod opencl;
+#[allow(dead_code)]
+#[cfg(target_os = "linux")]
 mod trampoline;
