@@ -6,6 +6,7 @@
 //! (`narrows-model`).
 
 pub mod clock;
+pub mod control;
 pub mod hist;
 pub mod ids;
 mod layout;
