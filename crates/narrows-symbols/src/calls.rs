@@ -5,7 +5,10 @@
 //! alone does not prove a call, so the two are kept apart. Calls through tables of pointers that
 //! an object gets in another way are not seen.
 
+mod carried;
 mod strings;
+
+pub use carried::Carried;
 
 use crate::{Error, file};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
@@ -198,15 +201,18 @@ pub struct Calls {
 /// the size of its constants.
 pub fn read(path: &Path) -> Result<Calls, Error> {
     let mut calls = Calls::default();
-    let ranges = file::with_object(path, |object| {
+    let (ranges, mach) = file::with_object(path, |object| {
         tables(object, &mut calls)?;
-        Ok(constant_ranges(object))
+        Ok((
+            constant_ranges(object),
+            object.format() == object::BinaryFormat::MachO,
+        ))
     })?;
     for (start, size) in ranges {
         strings::scan(path, start, size, |text| {
             if is_library(text) {
                 calls.opens.insert(text.to_owned());
-            } else if is_gpu(text)
+            } else if is_gpu(text, mach)
                 && !calls.imported.contains(text)
                 && !calls.offered.contains(text)
             {
@@ -242,9 +248,14 @@ fn tables(object: &file::Parsed<'_>, calls: &mut Calls) -> object::read::Result<
     Ok(())
 }
 
-/// Names of locks and system calls are words that any text may hold; only GPU names count.
-fn is_gpu(text: &str) -> bool {
-    !matches!(Api::of(text), None | Some(Api::Locks | Api::Kernel))
+/// Names of locks and system calls are words that any text may hold, and so are selectors outside
+/// macOS; only names of GPU functions count.
+fn is_gpu(text: &str, mach: bool) -> bool {
+    match Api::of(text) {
+        None | Some(Api::Locks | Api::Kernel) => false,
+        Some(Api::Metal) => mach,
+        Some(_) => true,
+    }
 }
 
 /// GPU libraries that are opened by name.

@@ -5,9 +5,12 @@
 //! by Ctrl-C.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod cmd;
 mod failure;
+mod launch;
 mod output;
+mod probe_image;
 
 use clap::Parser;
 use std::process::ExitCode;

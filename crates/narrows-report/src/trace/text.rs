@@ -70,10 +70,9 @@ fn head(summary: &Summary) -> String {
 /// The longest wait as a sentence: where, whose, how long, held by whom.
 fn answer(row: &TraceWait) -> String {
     let owner = row.wait.owners.first().map_or(String::new(), |owner| {
-        let doing = owner
-            .call
-            .as_ref()
-            .map_or(String::new(), |call| format!(", which was in {call}"));
+        let doing = owner.call.as_ref().map_or(String::new(), |call| {
+            format!(", which was in {}", shorten(call, 60, false))
+        });
         format!(
             "; held mostly by {}{doing}",
             shorten(&owner.thread, 24, false)

@@ -15,9 +15,9 @@ pub(super) fn scan(
     size: u64,
     mut each: impl FnMut(&str),
 ) -> Result<(), Error> {
-    let io = |source| Error::Io {
+    let io = |reason| Error::Io {
         path: path.to_owned(),
-        source,
+        reason,
     };
     let mut file = file::open(path)?;
     file.seek(SeekFrom::Start(start)).map_err(io)?;

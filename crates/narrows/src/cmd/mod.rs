@@ -1,7 +1,9 @@
 //! One file per subcommand: its arguments and the plan they become.
 
+pub(crate) mod audit;
 pub(crate) mod report;
 pub(crate) mod scan;
+pub(crate) mod trace;
 
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -13,6 +15,10 @@ pub(crate) enum Command {
     Scan(scan::Args),
     /// Make every output again from a samples file
     Report(report::Args),
+    /// Run a program with the probe inside: its GPU calls, and who waited for whom
+    Trace(trace::Args),
+    /// List what a program can call and what the probe would see, without running it
+    Audit(audit::Args),
     /// A worker of the process pool (started by scan itself)
     #[command(name = "pool-worker", hide = true)]
     PoolWorker(scan::WorkerArgs),
@@ -23,6 +29,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(args) => scan::run(args),
         Command::Report(args) => report::run(args),
+        Command::Trace(args) => trace::run(args),
+        Command::Audit(args) => audit::run(args),
         Command::PoolWorker(args) => scan::run_worker(args),
     }
 }
