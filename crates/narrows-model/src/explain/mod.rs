@@ -5,6 +5,7 @@
 //! named terms and a run's [`profile`], two profiles into a [`waterfall`]. How traces are read is
 //! `narrows-trace`'s, how the result looks is `narrows-report`'s.
 
+pub mod causal;
 pub mod partition;
 pub mod profile;
 pub mod term;
