@@ -8,6 +8,7 @@
 //! functions, the module map. [`hooks`] are the C library's entry points: locks, waits, system
 //! calls, processes. The GPU interfaces have a folder each. Not here: the layout of the recording
 //! (`narrows-trace`), what the numbers mean (`narrows-model`).
+#![cfg(feature = "hooks")]
 
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
