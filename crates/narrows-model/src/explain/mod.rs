@@ -6,7 +6,12 @@
 //! `narrows-trace`'s, how the result looks is `narrows-report`'s.
 
 pub mod causal;
+pub mod cause;
 pub mod partition;
 pub mod profile;
+pub mod scaling;
 pub mod term;
 pub mod waterfall;
+
+/// What [`crate::result::Site::lock`] says of Python's global interpreter lock.
+pub const GIL: &str = "GIL";
