@@ -141,6 +141,9 @@ pub(crate) struct UnitHead {
 /// Thread number of the slot that combines ended threads which no longer fitted into the log.
 pub(crate) const COMBINED: u32 = 1;
 
+/// A number that could not be read.
+pub(crate) const NOT_KNOWN: u64 = u64::MAX;
+
 /// Sites of uncontended acquisitions per thread.
 pub(crate) const ACQUIRE_SLOTS: usize = 256;
 /// How far an acquisition is searched from its first place.
@@ -177,6 +180,8 @@ pub(crate) struct Slot {
     pub(crate) made_before: AtomicU64,
     pub(crate) cpu_at: AtomicU64,
     pub(crate) cpu_ns: AtomicU64,
+    /// [`NOT_KNOWN`]: could not be read.
+    pub(crate) ready_ns: AtomicU64,
     pub(crate) voluntary: AtomicU64,
     pub(crate) involuntary: AtomicU64,
     pub(crate) other_calls: Spill,
@@ -266,10 +271,8 @@ pub(crate) struct ChunkHead {
     pub(crate) state: AtomicU32,
 }
 
-/// Values of [`ChunkHead::state`].
+/// Values of [`ChunkHead::state`]; 0: never used.
 pub(crate) mod chunk_state {
-    /// Never used.
-    pub(crate) const FRESH: u32 = 0;
     /// A thread writes into it, or it waits half full for the next thread.
     pub(crate) const HELD: u32 = 1;
     /// May be reused.
@@ -292,7 +295,7 @@ pub(crate) mod tag {
     pub(crate) const GPU_SPAN: u8 = 6;
     /// at, GPU time, queue.
     pub(crate) const GPU_CLOCK: u8 = 7;
-    /// at, CPU ns, voluntary, involuntary.
+    /// at, CPU ns, ready ns (or all bits set), voluntary, involuntary.
     pub(crate) const CPU: u8 = 8;
     /// Tags from here on are structure, not events: they are not counted in the ledger.
     pub(crate) const STRUCTURE: u8 = 0xf0;

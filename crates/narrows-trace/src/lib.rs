@@ -6,10 +6,12 @@
 //! (`narrows-model`).
 
 pub mod clock;
+pub mod clock_map;
 pub mod control;
 pub mod hist;
 pub mod ids;
 mod layout;
+pub mod reader;
 mod sys;
 pub mod writer;
 

@@ -9,7 +9,7 @@
 //! | `ENDED_CALL` | `thread:32 call:16 buckets:16`, count, failed, ticks, shortest, longest, untimed, then buckets |
 //! | `ENDED_SITE` | `thread:32 kind:8 0:8 call:16`, site, lock, count, failed, ticks, shortest, longest, other owners, their ticks, `owners:32 buckets:32`, then owners (`tid:32 call:32`, count, ticks), then buckets |
 //! | `ENDED_ACQUIRES` | `thread:32 entries:32`, then key, count; address 0: other sites of the kind |
-//! | `ENDED_THREAD` | `thread:32 tid:32`, start, end, name (2), made, CPU at, CPU ns, voluntary, involuntary, other calls (5), other waits (5), losses (16) |
+//! | `ENDED_THREAD` | `thread:32 tid:32`, start, end, name (2), made, CPU at, CPU ns, ready ns, voluntary, involuntary, other calls (5), other waits (5), losses (16) |
 //!
 //! A bucket is `bucket:10 count:54`. "Shortest" has its bits inverted, as in the blocks.
 
@@ -242,7 +242,7 @@ fn write_thread(
     slot: &Slot,
     end: Ticks,
 ) -> Option<()> {
-    let words = 10 + 2 * 5 + LOSSES as u64;
+    let words = 11 + 2 * 5 + LOSSES as u64;
     let mut record = claim(shared, log_tag::ENDED_THREAD, words)?;
     let tid = u64::from(slot.tid.load(Ordering::Relaxed));
     record.word(u64::from(state.number.get()) | tid << 32);
@@ -255,6 +255,7 @@ fn write_thread(
     for field in [
         &slot.cpu_at,
         &slot.cpu_ns,
+        &slot.ready_ns,
         &slot.voluntary,
         &slot.involuntary,
     ] {
@@ -373,7 +374,10 @@ fn fold_slot(into: &Slot, from: &Slot) {
         bump(to, get(from));
     }
     bump(&into.made_before, get(&from.made_before));
+    raise(&into.cpu_at, get(&from.cpu_at));
     bump(&into.cpu_ns, get(&from.cpu_ns));
+    let ready = get(&into.ready_ns).saturating_add(get(&from.ready_ns));
+    into.ready_ns.store(ready, Ordering::Relaxed);
     bump(&into.voluntary, get(&from.voluntary));
     bump(&into.involuntary, get(&from.involuntary));
     for (key, count) in acquires(from) {
@@ -437,7 +441,7 @@ fn clear_slot(slot: &Slot) {
     let fields = [&slot.start, &slot.made_before, &slot.cpu_at, &slot.cpu_ns];
     fields
         .into_iter()
-        .chain([&slot.voluntary, &slot.involuntary])
+        .chain([&slot.ready_ns, &slot.voluntary, &slot.involuntary])
         .for_each(zero);
     spill_fields(&slot.other_calls).into_iter().for_each(zero);
     spill_fields(&slot.other_waits).into_iter().for_each(zero);

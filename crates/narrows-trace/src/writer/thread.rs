@@ -9,8 +9,8 @@ use super::stats;
 use super::types::{CpuSample, GpuSpan, Wait};
 use crate::hist::bucket_of;
 use crate::layout::{
-    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CallStat, ChunkHead, LOSSES, SiteStat, Slot, tag,
-    word0,
+    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CallStat, ChunkHead, LOSSES, NOT_KNOWN, SiteStat,
+    Slot, tag, word0,
 };
 use crate::{CallId, CodeAddr, LockAddr, Loss, Nanos, ObjectId, Ticks, Tid, WaitKind};
 use core::cell::Cell;
@@ -296,11 +296,6 @@ impl ThreadState {
         }
     }
 
-    /// Timeline events made so far.
-    pub(super) fn made(&self) -> u64 {
-        self.made.get()
-    }
-
     #[inline(never)]
     pub(super) fn push_long(
         &self,
@@ -430,18 +425,21 @@ impl ThreadState {
     }
 
     pub(super) fn cpu_sample(&self, sample: &CpuSample) {
+        let ready = sample.ready.map_or(NOT_KNOWN, |ready| ready.0);
         if let Some(slot) = self.slot.get() {
             slot.cpu_ns.store(sample.cpu.0, Ordering::Relaxed);
+            slot.ready_ns.store(ready, Ordering::Relaxed);
             slot.voluntary.store(sample.voluntary, Ordering::Relaxed);
             slot.involuntary
                 .store(sample.involuntary, Ordering::Relaxed);
             slot.cpu_at.store(sample.at.0, Ordering::Release);
         }
-        let first = word0(tag::CPU, 5, 0, false, 0);
+        let first = word0(tag::CPU, 6, 0, false, 0);
         self.push([
             first,
             sample.at.0,
             sample.cpu.0,
+            ready,
             sample.voluntary,
             sample.involuntary,
         ]);
