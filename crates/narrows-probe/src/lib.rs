@@ -24,3 +24,6 @@ mod opencl;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 mod trampoline;
+#[allow(dead_code)]
+#[cfg(target_os = "linux")]
+mod vulkan;
