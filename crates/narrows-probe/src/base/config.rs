@@ -1,5 +1,6 @@
 //! What the environment asks for. Read once, before the program's own code runs.
 
+use super::environ;
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -83,7 +84,11 @@ fn read(config: &mut Config) -> bool {
     config.timeline_bytes = variable(c"NARROWS_TIMELINE")
         .and_then(number)
         .unwrap_or(DEFAULT_TIMELINE);
-    wanted && this_program_is_meant()
+    let wanted = wanted && this_program_is_meant();
+    if !config.children {
+        environ::strip();
+    }
+    wanted
 }
 
 fn variable(name: &CStr) -> Option<&'static [u8]> {

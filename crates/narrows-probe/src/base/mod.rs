@@ -9,6 +9,7 @@
 pub(crate) mod config;
 pub(crate) mod cpu;
 pub(crate) mod elf;
+pub(crate) mod environ;
 pub(crate) mod life;
 pub(crate) mod local;
 pub(crate) mod modules;

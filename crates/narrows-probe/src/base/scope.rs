@@ -158,8 +158,14 @@ pub(crate) fn count(call: &Call, failed: bool) {
 #[inline(always)]
 pub(crate) fn ready() -> Option<(&'static Local, ThreadHandle)> {
     let local = local();
-    if local.mode() != Mode::Ready && !state::ready_slow(local) {
-        return None;
+    match local.mode() {
+        Mode::Ready => {}
+        Mode::Off => return None,
+        _ => {
+            if !state::ready_slow(local) {
+                return None;
+            }
+        }
     }
     // SAFETY: the mode is `Ready`.
     let handle = unsafe { local.handle() };

@@ -1,6 +1,8 @@
 //! Mutexes. The free case is tried first and reads no clock; every status but success is left to
-//! the real function, so that recursive, error-checking, robust and priority mutexes answer as
-//! they always do.
+//! the real function, so that recursive and error-checking mutexes answer as they always do.
+//!
+//! Robust, priority-inheriting and priority-protected mutexes are never tried first: there, trying
+//! and locking differ in more than waiting. Whether they have to wait is read from the mutex.
 //!
 //! Unlocking is not hooked: it does not wait, and the C library itself keeps the owner.
 
@@ -31,30 +33,95 @@ const OWNER: usize = 8;
 
 /// The thread that holds a mutex, as the C library notes it.
 pub(super) unsafe fn owner(mutex: *mut pthread_mutex_t) -> Option<Tid> {
-    let at = mutex.cast::<u8>().wrapping_add(OWNER).cast::<u32>();
-    // SAFETY: the caller's mutex is valid, and larger than this; volatile, because its holder
-    // writes it.
-    let tid = unsafe { at.read_volatile() };
+    // SAFETY: passed on.
+    let tid = unsafe { field(mutex, OWNER) };
     // The upper bits mark waiters and dead owners in some kinds of mutex.
     let tid = tid & 0x3fff_ffff;
     (tid != 0).then_some(Tid(tid))
 }
 
-unsafe extern "C-unwind" fn lock(mutex: *mut pthread_mutex_t, site: Site) -> c_int {
-    if let Some(recording) = ready()
-        && let Some(trylock) = TRYLOCK.get()
-    {
+/// Offsets in the C library's mutex: the word that is locked, its kind.
+const WORD: usize = 0;
+const KIND: usize = 16;
+/// Kinds whose `lock` is more than a `trylock` that waits: robust, priority inheritance and
+/// priority protection.
+const SPECIAL: u32 = 16 | 32 | 64;
+/// The part of the word that says "locked", in all of those.
+const LOCKED: u32 = 0x7ffff;
+
+unsafe fn field(mutex: *mut pthread_mutex_t, offset: usize) -> u32 {
+    let at = mutex.cast::<u8>().wrapping_add(offset).cast::<u32>();
+    // SAFETY: the caller's mutex is valid, and larger than this; volatile, because its holder
+    // writes it.
+    unsafe { at.read_volatile() }
+}
+
+/// Takes the mutex if that needs no waiting: `Ok` of the status when that is done. `Err` of
+/// whether the calling thread will have to wait in the real function.
+#[inline(always)]
+unsafe fn attempt(recording: Recording, mutex: *mut pthread_mutex_t) -> Result<c_int, bool> {
+    // SAFETY: the caller's mutex.
+    if unsafe { field(mutex, KIND) } & SPECIAL != 0 {
         // SAFETY: the caller's mutex.
-        let status = unsafe { trylock(mutex) };
+        return Err(unsafe { must_wait(recording, mutex) });
+    }
+    let Some(trylock) = TRYLOCK.get() else {
+        return Err(false);
+    };
+    // SAFETY: the caller's mutex.
+    match unsafe { trylock(mutex) } {
+        0 => Ok(0),
+        _ => Err(true),
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn must_wait((local, _): Recording, mutex: *mut pthread_mutex_t) -> bool {
+    // SAFETY: the caller's mutex.
+    let locked = unsafe { field(mutex, WORD) } & LOCKED != 0;
+    // SAFETY: the caller's mutex.
+    locked && unsafe { owner(mutex) } != Some(local.tid.get())
+}
+
+/// Calls the real function and records the wait in it, if it has to wait, or the acquisition.
+#[inline(always)]
+unsafe fn finish(
+    recording: Recording,
+    mutex: *mut pthread_mutex_t,
+    site: Site,
+    waits: bool,
+    real: impl FnOnce() -> c_int,
+) -> c_int {
+    if !waits {
+        let status = real();
         if holds(status) {
             acquired(recording, WaitKind::Mutex, site);
-            return status;
         }
-        // SAFETY: the caller's mutex.
-        return unsafe { lock_contended(recording, mutex, site) };
+        return status;
     }
     // SAFETY: the caller's mutex.
-    unsafe { lock_unseen(mutex) }
+    let waiting = unsafe { describe(mutex, site) };
+    let start = Ticks::now();
+    let status = real();
+    waits::waited(recording, waiting, start, !holds(status));
+    status
+}
+
+unsafe extern "C-unwind" fn lock(mutex: *mut pthread_mutex_t, site: Site) -> c_int {
+    let Some(recording) = ready() else {
+        // SAFETY: the caller's mutex.
+        return unsafe { lock_unseen(mutex) };
+    };
+    // SAFETY: the caller's mutex.
+    match unsafe { attempt(recording, mutex) } {
+        Ok(status) => {
+            acquired(recording, WaitKind::Mutex, site);
+            status
+        }
+        // SAFETY: the caller's mutex.
+        Err(waits) => unsafe { lock_slowly(recording, mutex, site, waits) },
+    }
 }
 
 #[cold]
@@ -69,18 +136,16 @@ unsafe extern "C-unwind" fn lock_unseen(mutex: *mut pthread_mutex_t) -> c_int {
 
 #[cold]
 #[inline(never)]
-unsafe fn lock_contended(
+unsafe fn lock_slowly(
     recording: Recording,
     mutex: *mut pthread_mutex_t,
     site: Site,
+    waits: bool,
 ) -> c_int {
     // SAFETY: the caller's mutex.
-    let waiting = unsafe { describe(mutex, site) };
-    let start = Ticks::now();
+    let real = || unsafe { lock_unseen(mutex) };
     // SAFETY: the caller's mutex.
-    let status = unsafe { lock_unseen(mutex) };
-    waits::waited(recording, waiting, start, !holds(status));
-    status
+    unsafe { finish(recording, mutex, site, waits, real) }
 }
 
 unsafe fn describe(mutex: *mut pthread_mutex_t, site: Site) -> Waiting {
@@ -125,28 +190,12 @@ unsafe extern "C-unwind" fn timedlock(
     let Some(timedlock) = TIMEDLOCK.get() else {
         return libc::ENOSYS;
     };
+    // SAFETY: the caller's arguments.
+    let real = || unsafe { timedlock(mutex, limit) };
     // SAFETY: the caller's time limit.
     let plausible = unsafe { valid_limit(limit) };
-    if plausible
-        && let Some(recording) = ready()
-        && let Some(trylock) = TRYLOCK.get()
-    {
-        // SAFETY: the caller's mutex.
-        let status = unsafe { trylock(mutex) };
-        if holds(status) {
-            acquired(recording, WaitKind::Mutex, site);
-            return status;
-        }
-        // SAFETY: the caller's mutex.
-        let waiting = unsafe { describe(mutex, site) };
-        let start = Ticks::now();
-        // SAFETY: the caller's mutex and time limit.
-        let status = unsafe { timedlock(mutex, limit) };
-        waits::waited(recording, waiting, start, !holds(status));
-        return status;
-    }
-    // SAFETY: the caller's mutex and time limit.
-    unsafe { timedlock(mutex, limit) }
+    // SAFETY: the caller's mutex.
+    unsafe { limited(mutex, site, plausible, real) }
 }
 
 unsafe extern "C-unwind" fn clocklock(
@@ -158,26 +207,31 @@ unsafe extern "C-unwind" fn clocklock(
     let Some(clocklock) = CLOCKLOCK.get() else {
         return libc::ENOSYS;
     };
+    // SAFETY: the caller's arguments.
+    let real = || unsafe { clocklock(mutex, clock, limit) };
     // SAFETY: the caller's time limit.
     let plausible = valid_clock(clock) && unsafe { valid_limit(limit) };
-    if plausible
-        && let Some(recording) = ready()
-        && let Some(trylock) = TRYLOCK.get()
-    {
-        // SAFETY: the caller's mutex.
-        let status = unsafe { trylock(mutex) };
-        if holds(status) {
+    // SAFETY: the caller's mutex.
+    unsafe { limited(mutex, site, plausible, real) }
+}
+
+/// A lock with a time limit: the real function alone answers for limits that make no sense.
+unsafe fn limited(
+    mutex: *mut pthread_mutex_t,
+    site: Site,
+    plausible: bool,
+    real: impl FnOnce() -> c_int,
+) -> c_int {
+    let (true, Some(recording)) = (plausible, ready()) else {
+        return real();
+    };
+    // SAFETY: the caller's mutex.
+    match unsafe { attempt(recording, mutex) } {
+        Ok(status) => {
             acquired(recording, WaitKind::Mutex, site);
-            return status;
+            status
         }
         // SAFETY: the caller's mutex.
-        let waiting = unsafe { describe(mutex, site) };
-        let start = Ticks::now();
-        // SAFETY: the caller's mutex, clock and time limit.
-        let status = unsafe { clocklock(mutex, clock, limit) };
-        waits::waited(recording, waiting, start, !holds(status));
-        return status;
+        Err(waits) => unsafe { finish(recording, mutex, site, waits, real) },
     }
-    // SAFETY: the caller's mutex, clock and time limit.
-    unsafe { clocklock(mutex, clock, limit) }
 }
