@@ -9,6 +9,7 @@ use std::process::Command;
 const ALLOWED: &[(&str, &[&str])] = &[
     ("narrows-gate", &[]),
     ("narrows-gpu", &[]),
+    ("narrows-planted", &[]),
     ("narrows-trace", &[]),
     ("narrows-probe", &["narrows-trace"]),
     ("narrows-symbols", &["narrows-trace"]),
@@ -20,6 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "narrows-gpu",
             "narrows-model",
+            "narrows-planted",
             "narrows-probe",
             "narrows-report",
             "narrows-scan",
