@@ -17,6 +17,8 @@ pub(crate) mod base;
 #[cfg(target_os = "linux")]
 mod cuda;
 #[cfg(target_os = "linux")]
+mod gpu;
+#[cfg(target_os = "linux")]
 mod hooks;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]

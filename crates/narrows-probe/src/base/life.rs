@@ -35,6 +35,7 @@ extern "C" fn at_exit() {
     thread::last_words(local());
     let _inside = Inside::enter();
     modules::refresh_if_stale();
+    crate::gpu::finishing();
     flush_not_ready(writer);
     writer.clock_pair();
     writer.finish();
@@ -79,6 +80,7 @@ pub(crate) fn start() {
     state::advance(Event::Open);
     flush_not_ready(writer);
     modules::tell_again();
+    crate::gpu::started();
     drop(inside);
 }
 

@@ -22,12 +22,13 @@ mod symbols;
 mod table;
 mod unknown;
 
-pub(crate) use direct::modules_changed;
+pub(crate) use direct::{loading, modules_changed};
 
-use crate::base::state;
+use crate::base::state::{self, State};
+use crate::gpu::OncePerRecording;
 use crate::trampoline::{Rule, claim, is_stub};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ static BY_NAME: AtomicU32 = AtomicU32::new(0);
 static BY_PROC_ADDRESS: AtomicU32 = AtomicU32::new(0);
 static BY_LINK: AtomicU32 = AtomicU32::new(0);
 static UNWRAPPED: AtomicU32 = AtomicU32::new(0);
-static NOTED: AtomicBool = AtomicBool::new(false);
+static NOTED: OncePerRecording = OncePerRecording::new();
 
 /// How the program came to a function.
 #[derive(Clone, Copy)]
@@ -71,7 +72,7 @@ fn rule(name: &CStr) -> Option<&'static Rule> {
 
 /// What to give the program in place of `real`, whose row is `rule`.
 fn wrap(real: *const (), rule: &'static Rule, way: Way) -> *const () {
-    if real.is_null() || is_stub(real) {
+    if real.is_null() || is_stub(real) || state::now() == State::Off {
         return real;
     }
     if let Some(own) = procaddress::stand_in(real, rule) {
@@ -87,15 +88,14 @@ fn wrap(real: *const (), rule: &'static Rule, way: Way) -> *const () {
     stub
 }
 
-/// Says in the recording, once, which driver was found.
+/// Says in the recording, once per recording, which driver was found.
 fn note_once(real: *const ()) {
-    if NOTED.swap(true, Ordering::Relaxed) {
-        return;
-    }
     let Some(writer) = state::writer() else {
-        NOTED.store(false, Ordering::Relaxed);
         return;
     };
+    if !NOTED.first() {
+        return;
+    }
     let (path, _) = symbols::origin(real);
     writer.note(b"cuda.driver", path.map_or(b"?", CStr::to_bytes));
     writer.note(

@@ -20,11 +20,13 @@ before! {
 
 extern "C" fn before_dlopen() -> usize {
     modules::mark_stale();
+    crate::gpu::loading();
     DLOPEN.get().map_or(0, |real| real as usize)
 }
 
 extern "C" fn before_dlmopen() -> usize {
     modules::mark_stale();
+    crate::gpu::loading();
     DLMOPEN.get().map_or(0, |real| real as usize)
 }
 

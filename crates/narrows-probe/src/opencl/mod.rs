@@ -17,6 +17,7 @@ mod times;
 pub(crate) use table::{EVENTS, RULES, WRAPPERS};
 
 use crate::base::state;
+use crate::gpu::OncePerRecording;
 use crate::trampoline::Decimal;
 use core::ffi::{c_char, c_int, c_void};
 use core::ptr::{null, null_mut};
@@ -38,6 +39,7 @@ static TARGETS: [AtomicPtr<()>; ENTRIES] = [const { AtomicPtr::new(null_mut()) }
 static OURS: [AtomicPtr<()>; ENTRIES] = [const { AtomicPtr::new(null_mut()) }; ENTRIES];
 /// Entries handed to the loader; 0: the layer was not loaded.
 static WRAPPED: AtomicU32 = AtomicU32::new(0);
+static NOTED: OncePerRecording = OncePerRecording::new();
 
 /// The function that entry `index` calls. Not null for entries that were handed out.
 #[inline(always)]
@@ -111,13 +113,13 @@ pub unsafe extern "C-unwind" fn clInitLayer(
     SUCCESS
 }
 
-/// Says in the recording that the layer is in place. For the moment it is, and for a forked child.
+/// Says in the recording that the layer is in place. Once per recording.
 pub(crate) fn note_coverage() {
     let wrapped = WRAPPED.load(Ordering::Acquire);
     let Some(writer) = state::writer() else {
         return;
     };
-    if wrapped == 0 {
+    if wrapped == 0 || !NOTED.first() {
         return;
     }
     writer.note(b"opencl.layer", b"loaded");
@@ -127,6 +129,11 @@ pub(crate) fn note_coverage() {
         b"functions from clGetExtensionFunctionAddress*; drivers linked without a loader",
     );
     times::note_coverage(writer);
+}
+
+/// The process ends.
+pub(crate) fn finish() {
+    times::finish();
 }
 
 const _: () = assert!(size_of::<c_char>() == 1 && size_of::<AtomicPtr<()>>() == size_of::<usize>());

@@ -10,7 +10,7 @@
 //! on the device's clock.
 
 use super::{RULES, target};
-use crate::base::{Inside, config, scope};
+use crate::base::{Inside, config, scope, state};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -382,15 +382,19 @@ fn count_reference(entry: usize, event: *mut c_void) {
     unsafe { real(event) };
 }
 
-/// Says whether GPU times are on, and what is still pending.
+/// Says whether GPU times are on.
 pub(super) fn note_coverage(writer: Writer) {
-    if !wanted() {
-        return;
+    if wanted() {
+        let how = b"event profiling, forced on queues without it";
+        writer.note(b"opencl.gpu-times", how);
     }
-    writer.note(
-        b"opencl.gpu-times",
-        b"event profiling, forced on queues without it",
-    );
+}
+
+/// The process ends: what was not read is lost; the driver may be gone already.
+pub(super) fn finish() {
+    let Some(writer) = state::writer() else {
+        return;
+    };
     let pending = TABLE
         .iter()
         .filter(|slot| slot.state.load(Ordering::Relaxed) == READY)

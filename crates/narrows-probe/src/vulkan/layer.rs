@@ -10,6 +10,7 @@ use super::device::{Device, Instance};
 use super::table::{COUNT, NAMES, WRAPPERS};
 use super::times;
 use crate::base::{Call, Scope, state};
+use crate::gpu::OncePerRecording;
 use crate::trampoline::Decimal;
 use core::ffi::{CStr, c_char, c_void};
 use core::ptr::null;
@@ -24,6 +25,7 @@ static CREATE_DEVICE: Call = call("vkCreateDevice");
 static DESTROY_DEVICE: Call = call("vkDestroyDevice");
 
 static LOADED: AtomicBool = AtomicBool::new(false);
+static NOTED: OncePerRecording = OncePerRecording::new();
 
 const fn call(name: &'static str) -> Call {
     Call::new(name, Api::Vulkan, CallKind::Context)
@@ -172,9 +174,8 @@ unsafe extern "C-unwind" fn create_instance(
     if let Some(scope) = scope {
         scope.leave(ObjectId(made), status < 0);
     }
-    if !LOADED.swap(true, Ordering::Relaxed) {
-        note_coverage();
-    }
+    LOADED.store(true, Ordering::Relaxed);
+    note_coverage();
     status
 }
 
@@ -290,7 +291,7 @@ unsafe extern "C-unwind" fn destroy_device(device: Handle, allocator: *const c_v
     }
 }
 
-/// Says in the recording that the layer is in place. For the moment it is, and for a forked child.
+/// Says in the recording that the layer is in place. Once per recording.
 pub(crate) fn note_coverage() {
     if !LOADED.load(Ordering::Relaxed) {
         return;
@@ -298,6 +299,9 @@ pub(crate) fn note_coverage() {
     let Some(writer) = state::writer() else {
         return;
     };
+    if !NOTED.first() {
+        return;
+    }
     writer.note(b"vulkan.layer", b"loaded");
     writer.note(
         b"vulkan.functions",

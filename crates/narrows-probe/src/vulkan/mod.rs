@@ -17,6 +17,7 @@ mod table;
 mod times;
 
 pub(crate) use layer::note_coverage;
+pub(crate) use times::finish;
 
 #[cfg(test)]
 mod tests;
