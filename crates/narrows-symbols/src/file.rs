@@ -23,7 +23,10 @@ pub(crate) fn with_object<T>(
 
 /// Opens a regular file; a pipe or a device would block or never end.
 pub(crate) fn open(path: &Path) -> Result<File, Error> {
-    let io = |reason| Error::Io { path: path.to_owned(), reason };
+    let io = |reason| Error::Io {
+        path: path.to_owned(),
+        reason,
+    };
     if !std::fs::metadata(path).map_err(io)?.is_file() {
         return Err(Error::Format {
             path: path.to_owned(),

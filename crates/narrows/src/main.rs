@@ -11,6 +11,7 @@ mod failure;
 mod launch;
 mod output;
 mod probe_image;
+mod recorded;
 
 use clap::Parser;
 use std::process::ExitCode;

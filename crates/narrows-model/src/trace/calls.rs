@@ -7,7 +7,7 @@ use narrows_trace::{Api, CallId, CallKind};
 use std::collections::BTreeMap;
 
 /// The layer in which a call does its work: by the rules for functions, then by its interface.
-pub(super) fn layer_of(rules: &Rules, call: &CallName) -> Layer {
+pub(crate) fn layer_of(rules: &Rules, call: &CallName) -> Layer {
     if let Placement::Known(layer) = rules.function(&call.name) {
         return layer;
     }
@@ -124,7 +124,7 @@ fn row(sum: Sum, all: u64, rules: &Rules) -> TraceCall {
 }
 
 /// The call's name; a number where the table does not hold it.
-pub(super) fn name_of(process: &ProcessRecord, call: CallId) -> CallName {
+pub(crate) fn name_of(process: &ProcessRecord, call: CallId) -> CallName {
     let known = process.calls.get(&call).cloned();
     known.unwrap_or_else(|| CallName {
         name: match call {
@@ -165,7 +165,7 @@ pub(super) fn threads(recording: &Recording) -> Vec<Thread> {
         let (calls, call_ns) = totals(process, thread);
         Thread {
             pid: process.pid.0,
-            tid: thread.tid.0,
+            tid: thread.tid.map(|tid| tid.0),
             name: thread.name.clone(),
             ops: ops(process, thread),
             calls,
@@ -173,6 +173,7 @@ pub(super) fn threads(recording: &Recording) -> Vec<Thread> {
             wait_ns: thread.sites.iter().map(|site| site.times.total.0).sum(),
             alive_ns: thread.alive.map(|alive| alive.0),
             cpu_ns: thread.cpu.map(|cpu| cpu.0),
+            ready_ns: thread.ready.map(|ready| ready.0),
             voluntary: thread.voluntary,
             involuntary: thread.involuntary,
         }

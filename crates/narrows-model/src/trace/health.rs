@@ -51,10 +51,11 @@ fn called(process: &ProcessRecord) -> BTreeSet<&str> {
 /// What was made and not recorded.
 pub(super) fn lost(recording: &Recording) -> Lost {
     let mut reasons: BTreeMap<Loss, u64> = BTreeMap::new();
-    let mut made = 0_u64;
+    let (mut made, mut kept) = (0_u64, 0_u64);
     for process in &recording.processes {
         let threads = process.threads.iter();
-        made += threads.clone().map(|thread| thread.events).sum::<u64>();
+        made += threads.clone().map(|thread| thread.made).sum::<u64>();
+        kept += threads.clone().map(|thread| thread.kept).sum::<u64>();
         for &(why, count) in process
             .lost
             .iter()
@@ -63,19 +64,29 @@ pub(super) fn lost(recording: &Recording) -> Lost {
             *reasons.entry(why).or_default() += count;
         }
     }
-    let events: u64 = reasons
+    let events = made.saturating_sub(kept);
+    let dropped: u64 = reasons
         .iter()
         .filter(|(why, _)| is_event(**why))
         .map(|(_, n)| n)
         .sum();
-    Lost {
-        events,
-        recorded: made.saturating_sub(events),
-        reasons: reasons
+    let mut lines = Vec::new();
+    if events > dropped {
+        lines.push(format!(
+            "{} timeline events made room for newer ones",
+            events - dropped
+        ));
+    }
+    lines.extend(
+        reasons
             .iter()
             .filter(|(_, n)| **n > 0)
-            .map(|(why, n)| words(*why, *n))
-            .collect(),
+            .map(|(why, n)| words(*why, *n)),
+    );
+    Lost {
+        events,
+        recorded: kept,
+        reasons: lines,
     }
 }
 
@@ -86,7 +97,7 @@ fn is_event(why: Loss) -> bool {
 
 fn words(why: Loss, count: u64) -> String {
     let what = match why {
-        Loss::NoChunk => "timeline events: the timeline was full",
+        Loss::NoChunk => "timeline events: no chunk was free",
         Loss::DiskFull => "timeline events: the disk was full",
         Loss::NoThreadSlot => "threads had no room of their own",
         Loss::CallTable => "calls had no room of their own",

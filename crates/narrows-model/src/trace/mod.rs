@@ -6,6 +6,7 @@
 //! naming addresses `narrows-symbols`', showing the summary `narrows-report`'s.
 
 mod calls;
+mod from_trace;
 mod health;
 mod places;
 mod recording;
@@ -15,13 +16,17 @@ mod times;
 mod types;
 mod waits;
 
+pub(crate) use calls::{layer_of, name_of};
+pub use from_trace::{Ledgers, recording};
 pub use places::{Place, Places, modules_at, wanted};
 pub use recording::{
-    Acquired, CallName, CallRow, Module, OwnerRow, ProcessRecord, Recording, SiteRow, ThreadRecord,
+    Acquired, CallName, CallRow, Module, Origin, OwnerRow, ProcessRecord, Recording, SiteRow,
+    ThreadRecord,
 };
 pub use summary::{Input, summarise};
 pub use times::Times;
 pub use types::{LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
+pub(crate) use waits::{layer_of_wait, thread_name};
 
 #[cfg(test)]
 mod tests;

@@ -20,8 +20,8 @@ pub struct Recording {
 pub struct ProcessRecord {
     /// Its number.
     pub pid: Pid,
-    /// Its parent's number.
-    pub parent: Option<Pid>,
+    /// How it came about.
+    pub origin: Origin,
     /// Path of the program.
     pub program: String,
     /// Its arguments, its own name first.
@@ -42,6 +42,29 @@ pub struct ProcessRecord {
     pub lost: Vec<(Loss, u64)>,
 }
 
+/// How a process image came about; the number is that of the process it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The same process before `exec`.
+    Exec(Pid),
+    /// `fork` of a recorded process.
+    Fork(Pid),
+    /// Started by a recorded process.
+    Child(Pid),
+    /// Its parent was not recorded.
+    Root,
+}
+
+impl Origin {
+    /// The recorded process that it came from.
+    pub fn parent(self) -> Option<Pid> {
+        match self {
+            Origin::Exec(pid) | Origin::Fork(pid) | Origin::Child(pid) => Some(pid),
+            Origin::Root => None,
+        }
+    }
+}
+
 /// A recorded call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallName {
@@ -58,14 +81,18 @@ pub struct CallName {
 pub struct ThreadRecord {
     /// Its number in the trace, never reused.
     pub no: ThreadNo,
-    /// Its kernel number, which may be reused.
-    pub tid: Tid,
+    /// Its kernel number, which may be reused; `None` for several threads in one record.
+    pub tid: Option<Tid>,
+    /// Threads in this record: 1, or all that ended without room of their own.
+    pub threads: u32,
     /// Its name.
     pub name: Option<String>,
     /// From its first record to its end, or to the end of the recording.
     pub alive: Option<Nanos>,
     /// CPU time.
     pub cpu: Option<Nanos>,
+    /// Time ready to run without a core.
+    pub ready: Option<Nanos>,
     /// Voluntary context switches.
     pub voluntary: Option<u64>,
     /// Involuntary context switches.
@@ -76,8 +103,10 @@ pub struct ThreadRecord {
     pub sites: Vec<SiteRow>,
     /// Locks that it got without a wait.
     pub acquired: Vec<Acquired>,
-    /// Timeline events made, those that were dropped among them.
-    pub events: u64,
+    /// Timeline events made.
+    pub made: u64,
+    /// Timeline events that can still be read.
+    pub kept: u64,
     /// What could not be recorded.
     pub lost: Vec<(Loss, u64)>,
 }

@@ -2,8 +2,8 @@
 
 use super::run::Run;
 use super::{
-    LayerTime, Places, Process, ProcessRecord, Recording, SCHEMA, Summary, TraceCall, TraceWait,
-    calls, health, waits,
+    LayerTime, Origin, Places, Process, ProcessRecord, Recording, SCHEMA, Summary, TraceCall,
+    TraceWait, calls, health, waits,
 };
 use crate::layers::{Layer, Rules};
 use narrows_trace::Pid;
@@ -102,10 +102,16 @@ fn layers(calls: &[TraceCall], waits: &[TraceWait]) -> Vec<LayerTime> {
 fn processes(recording: &Recording) -> Vec<Process> {
     let records = &recording.processes;
     let known = |pid: Option<Pid>| pid.filter(|pid| records.iter().any(|r| r.pid == *pid));
+    // An image that follows another one in the same process is shown beside it, not below.
+    let mut above: BTreeMap<Pid, Option<Pid>> = BTreeMap::new();
     let mut children: BTreeMap<Option<Pid>, Vec<&ProcessRecord>> = BTreeMap::new();
     for record in records {
-        // A process image that follows another one under the same number is no child of itself.
-        let parent = known(record.parent).filter(|&parent| parent != record.pid);
+        let parent = known(record.origin.parent()).filter(|&parent| parent != record.pid);
+        let parent = match record.origin {
+            Origin::Exec(_) => above.get(&record.pid).copied().flatten(),
+            _ => parent,
+        };
+        above.insert(record.pid, parent);
         children.entry(parent).or_default().push(record);
     }
     let mut rows = Vec::with_capacity(records.len());
@@ -132,12 +138,22 @@ fn process(record: &ProcessRecord, parent: Option<Pid>, depth: u32) -> Process {
     Process {
         pid: record.pid.0,
         parent: parent.map(|pid| pid.0),
+        origin: match record.origin {
+            Origin::Exec(_) => "exec".into(),
+            Origin::Fork(_) => "fork".into(),
+            Origin::Child(_) => "child".into(),
+            Origin::Root => "root".into(),
+        },
         depth,
         program: record.program.clone(),
         arguments: record.arguments.clone(),
         wall_ns: record.wall.map(|wall| wall.0),
         finished: record.finished,
-        threads: u64::try_from(record.threads.len()).unwrap_or(u64::MAX),
+        threads: record
+            .threads
+            .iter()
+            .map(|thread| u64::from(thread.threads))
+            .sum(),
         calls,
     }
 }

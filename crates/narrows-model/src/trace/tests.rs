@@ -28,16 +28,19 @@ fn module(path: &str, base: u64) -> Module {
 fn thread(no: u32, tid: u32, name: &str) -> ThreadRecord {
     ThreadRecord {
         no: ThreadNo(no),
-        tid: Tid(tid),
+        tid: Some(Tid(tid)),
+        threads: 1,
         name: Some(name.into()),
         alive: Some(Nanos(1_000_000)),
         cpu: Some(Nanos(500_000)),
+        ready: None,
         voluntary: Some(3),
         involuntary: None,
         calls: Vec::new(),
         sites: Vec::new(),
         acquired: Vec::new(),
-        events: 10,
+        made: 10,
+        kept: 8,
         lost: Vec::new(),
     }
 }
@@ -102,7 +105,7 @@ fn process() -> ProcessRecord {
     };
     ProcessRecord {
         pid: Pid(7),
-        parent: None,
+        origin: Origin::Root,
         program: "/opt/app".into(),
         arguments: vec!["app".into()],
         wall: Some(Nanos(2_000_000)),
@@ -274,8 +277,14 @@ fn coverage_losses_and_cost_are_said() {
         summary.coverage.unseen,
         ["libx was opened before the probe"]
     );
-    assert_eq!((summary.lost.events, summary.lost.recorded), (0, 30));
-    assert_eq!(summary.lost.reasons, ["1 threads had no room of their own"]);
+    assert_eq!((summary.lost.events, summary.lost.recorded), (6, 24));
+    assert_eq!(
+        summary.lost.reasons,
+        [
+            "6 timeline events made room for newer ones",
+            "1 threads had no room of their own"
+        ]
+    );
     let cost = summary.own_cost.expect("calibrated");
     // 4 calls and 5 waits with clocks, 40 counted.
     assert_eq!((cost.events, cost.total_ns), (49, 9 * 20 + 40 * 2));
@@ -322,7 +331,11 @@ fn modules_that_follow_each_other_at_one_address() {
 fn the_process_tree_puts_children_behind_their_parents() {
     let with = |pid: u32, parent: u32| ProcessRecord {
         pid: Pid(pid),
-        parent: Some(Pid(parent)),
+        origin: if parent == 1 {
+            Origin::Root
+        } else {
+            Origin::Child(Pid(parent))
+        },
         ..process()
     };
     let processes = vec![

@@ -112,8 +112,10 @@ pub struct TraceWait {
 pub struct Process {
     /// Its number.
     pub pid: u32,
-    /// Its parent, if that was traced too.
+    /// The process it came from, if that was traced too.
     pub parent: Option<u32>,
+    /// How it came about: `exec`, `fork`, `child`, `root`.
+    pub origin: String,
     /// Depth in the tree.
     pub depth: u32,
     /// Program.
@@ -135,8 +137,8 @@ pub struct Process {
 pub struct Thread {
     /// Its process.
     pub pid: u32,
-    /// Its kernel number.
-    pub tid: u32,
+    /// Its kernel number; `None`: all threads that ended without room of their own.
+    pub tid: Option<u32>,
     /// Its name.
     pub name: Option<String>,
     /// Units of work: marked by the program, or submissions.
@@ -151,6 +153,8 @@ pub struct Thread {
     pub alive_ns: Option<u64>,
     /// CPU time.
     pub cpu_ns: Option<u64>,
+    /// Time ready to run without a core.
+    pub ready_ns: Option<u64>,
     /// Voluntary context switches.
     pub voluntary: Option<u64>,
     /// Involuntary context switches.

@@ -36,7 +36,7 @@ struct Key {
 struct Sum {
     times: Times,
     failed: u64,
-    threads: BTreeSet<u32>,
+    threads: BTreeMap<u32, u64>,
     inside: BTreeSet<CallId>,
     owners: BTreeMap<(Option<Tid>, CallId), u64>,
     sites: BTreeSet<CodeAddr>,
@@ -91,7 +91,7 @@ fn is_idle(kind: WaitKind, works: bool, any_works: bool) -> bool {
 fn add(sum: &mut Sum, thread: &ThreadRecord, site: &SiteRow) {
     sum.times.add(&site.times);
     sum.failed += site.failed;
-    sum.threads.insert(thread.no.0);
+    sum.threads.insert(thread.no.0, u64::from(thread.threads));
     sum.inside.insert(site.call);
     sum.sites.insert(site.site);
     for owner in &site.owners {
@@ -121,7 +121,8 @@ impl Context<'_> {
         let mut inside = sum.inside.iter();
         let one_call = inside.next().filter(|_| sum.inside.len() == 1).copied();
         let one_call = one_call.filter(|&call| call != CallId::NONE);
-        let (layer, unknown_object) = self.layer(process, kind, &key.place, one_call);
+        let (layer, unknown_object) =
+            layer_of_wait(self.rules, process, kind, &key.place, one_call);
         TraceWait {
             wait: Wait {
                 kind: kind.word().to_owned(),
@@ -134,37 +135,13 @@ impl Context<'_> {
             unknown_object,
             pid: process.pid.0,
             inside: one_call.map(|call| name_of(process, call).name),
-            threads: u64::try_from(sum.threads.len()).unwrap_or(u64::MAX),
+            threads: sum.threads.values().sum(),
             acquisitions: acquisitions(process, kind, &sum.sites),
             share: None,
             p50_ns: sum.times.quantile(0.5).map(|ns| ns.0),
             p99_ns: sum.times.quantile(0.99).map(|ns| ns.0),
             max_ns: sum.times.longest.map(|ns| ns.0),
             failed: sum.failed,
-        }
-    }
-
-    /// The wait's layer, and whether it is a guess because no rule knows the object.
-    fn layer(
-        &self,
-        process: &ProcessRecord,
-        kind: WaitKind,
-        place: &Place,
-        inside: Option<CallId>,
-    ) -> (Layer, bool) {
-        match kind {
-            WaitKind::Gil => return (Layer::Interpreter, false),
-            WaitKind::Ioctl | WaitKind::Poll => return (Layer::Kernel, false),
-            _ => {}
-        }
-        let around = inside.map(|call| layer_of(self.rules, &name_of(process, call)));
-        let Some(object) = &place.object else {
-            return (around.unwrap_or(Layer::App), true);
-        };
-        match self.rules.place(object, place.symbol.as_deref()) {
-            Placement::Known(layer) => (layer, false),
-            Placement::Caller => (around.unwrap_or(Layer::App), false),
-            Placement::Unknown => (Layer::App, *object != process.program),
         }
     }
 
@@ -193,13 +170,37 @@ impl Context<'_> {
     }
 }
 
+/// The wait's layer, and whether it is a guess because no rule knows the object.
+pub(crate) fn layer_of_wait(
+    rules: &Rules,
+    process: &ProcessRecord,
+    kind: WaitKind,
+    place: &Place,
+    inside: Option<CallId>,
+) -> (Layer, bool) {
+    match kind {
+        WaitKind::Gil => return (Layer::Interpreter, false),
+        WaitKind::Ioctl | WaitKind::Poll => return (Layer::Kernel, false),
+        _ => {}
+    }
+    let around = inside.map(|call| layer_of(rules, &name_of(process, call)));
+    let Some(object) = &place.object else {
+        return (around.unwrap_or(Layer::App), true);
+    };
+    match rules.place(object, place.symbol.as_deref()) {
+        Placement::Known(layer) => (layer, false),
+        Placement::Caller => (around.unwrap_or(Layer::App), false),
+        Placement::Unknown => (Layer::App, *object != process.program),
+    }
+}
+
 /// `name (tid)`, or the number alone. A reused number gets the name of its last thread.
-fn thread_name(process: &ProcessRecord, tid: Tid) -> String {
+pub(crate) fn thread_name(process: &ProcessRecord, tid: Tid) -> String {
     let thread = process
         .threads
         .iter()
         .rev()
-        .find(|thread| thread.tid == tid);
+        .find(|thread| thread.tid == Some(tid));
     match thread.and_then(|thread| thread.name.as_deref()) {
         Some(name) => format!("{name} ({})", tid.0),
         None => tid.0.to_string(),

@@ -63,7 +63,7 @@ fn wait(symbol: Option<&str>, object: Option<&str>, layer: Layer, total_ns: u64)
 fn thread(tid: u32, name: Option<&str>) -> Thread {
     Thread {
         pid: 77,
-        tid,
+        tid: Some(tid),
         name: name.map(Into::into),
         ops: 1000,
         calls: 22_000,
@@ -71,6 +71,7 @@ fn thread(tid: u32, name: Option<&str>) -> Thread {
         wait_ns: 600_000_000,
         alive_ns: Some(1_500_000_000),
         cpu_ns: None,
+        ready_ns: None,
         voluntary: Some(1234),
         involuntary: Some(5),
     }
@@ -80,6 +81,7 @@ fn process(pid: u32, parent: Option<u32>, depth: u32, finished: bool) -> Process
     Process {
         pid,
         parent,
+        origin: if parent.is_some() { "fork" } else { "root" }.into(),
         depth,
         program: "/usr/bin/python3.11".into(),
         arguments: vec!["python3".into(), "x.py".into()],

@@ -259,9 +259,13 @@ fn thread_cells(row: &Thread, width: usize) -> [String; 9] {
     let name = row.name.as_deref().unwrap_or("");
     let switches = row.voluntary.zip(row.involuntary);
     [
-        format!("{} {}", row.tid, shorten(name, width, false))
-            .trim_end()
-            .to_owned(),
+        format!(
+            "{} {}",
+            row.tid.map_or("(ended)".into(), |tid| tid.to_string()),
+            shorten(name, width, false)
+        )
+        .trim_end()
+        .to_owned(),
         row.pid.to_string(),
         count(row.ops),
         count(row.calls),
@@ -289,8 +293,9 @@ fn processes(rows: &[Process]) -> String {
             ", end not recorded"
         };
         text.push_str(&format!(
-            "{indent}{} {}: {}, {}, {}{end}\n",
+            "{indent}{} {}{}: {}, {}, {}{end}\n",
             row.pid,
+            if row.origin == "exec" { "then " } else { "" },
             shorten(name, 30, false),
             ns(row.wall_ns),
             plural(row.threads, "thread"),

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod report;
+pub(crate) mod report_trace;
 pub(crate) mod scan;
 pub(crate) mod trace;
 

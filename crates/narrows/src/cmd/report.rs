@@ -9,7 +9,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = "Example: narrows report narrows-scan-20251220-181500.jsonl --json")]
 pub(crate) struct Args {
-    /// A samples file of scan
+    /// A samples file of scan, or a folder of trace
     pub(crate) file: PathBuf,
     /// Print the result as JSON (docs/json.md)
     #[arg(long)]
@@ -21,6 +21,9 @@ pub(crate) struct Args {
 
 /// Runs `report`.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if crate::recorded::is_trace(&args.file) {
+        return super::report_trace::run(&args.file, args.json);
+    }
     let style = Style::new(args.json, args.reference.as_deref())?;
     let samples = narrows_scan::samples::read(&args.file).map_err(WrongInput::from_error)?;
     show(&samples, &style)?;

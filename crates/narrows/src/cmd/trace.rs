@@ -55,7 +55,11 @@ fn glob(text: &str) -> Result<String, String> {
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let plan = plan(&args)?;
     let (folder, ended) = launch::run(&plan)?;
-    let _ = folder;
+    let shown = super::report_trace::print(&folder, args.json, super::report_trace::To::Stderr);
+    if let Err(error) = shown {
+        // The program's own status is the answer; what could not be read is said beside it.
+        crate::failure::report(&error);
+    }
     // A status is 0 to 255 and 128 + signal is below 256.
     Ok(ExitCode::from(
         u8::try_from(ended.shell_status()).unwrap_or(u8::MAX),
@@ -85,7 +89,7 @@ fn plan(args: &Args) -> anyhow::Result<Plan> {
 }
 
 /// Reads and checks a rules file, so that a fault is found before the program starts.
-pub(super) fn read_rules(path: &Path) -> anyhow::Result<(String, String)> {
+pub(crate) fn read_rules(path: &Path) -> anyhow::Result<(String, String)> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
         .map_err(|error| WrongInput(format!("layers: {name}: {error}")))?;
