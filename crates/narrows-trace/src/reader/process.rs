@@ -59,6 +59,8 @@ pub struct Process {
     pub wall_start: Option<Nanos>,
     /// First instant of the recording.
     pub start: Option<Ticks>,
+    /// Latest instant at which both clocks were read; later records may follow.
+    pub last: Option<Ticks>,
     /// How the recording ended.
     pub ending: Ending,
     /// Converts its ticks.
@@ -370,6 +372,7 @@ fn assemble(
     pairs.extend(&contents.pairs);
     pairs.extend(&timeline.pairs);
     let start = pairs.iter().map(|pair| pair.ticks).min();
+    let last = pairs.iter().map(|pair| pair.ticks).max();
     let rate = page.u64(head(offset_of!(ProcessHead, tick_rate)));
     let wall = page.u64(head(offset_of!(ProcessHead, wall_ns)));
     let losses = (0..LOSSES).map(|kind| page.u64(head(offset_of!(ProcessHead, losses) + 8 * kind)));
@@ -389,6 +392,7 @@ fn assemble(
         kernel_start: contents.kernel_start,
         wall_start: (wall != 0).then_some(Nanos(wall)),
         start,
+        last,
         ending: if ended {
             Ending::Finished
         } else {
