@@ -1,13 +1,14 @@
-//! What a program says about itself through `include/narrows.h`: ops and regions. Programs in
-//! other languages may look up `narrows_op`, `narrows_region_begin` and `narrows_region_end` by
-//! name instead.
+//! What a program says about itself through `include/narrows.h`: ops, regions and the work of a
+//! device that nobody else has times of. Programs in other languages may look up `narrows_op`,
+//! `narrows_region_begin`, `narrows_region_end` and `narrows_gpu_span` by name instead.
 
 use super::waits::{Recording, ready};
 use crate::base::local::REGIONS;
 use crate::base::state;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU64, Ordering};
-use narrows_trace::{Api, CallId, CallKind, ObjectId, Ticks};
+use narrows_trace::writer::GpuSpan;
+use narrows_trace::{Api, CallId, CallKind, Nanos, ObjectId, Ticks};
 
 /// Region names that are looked up quickly; others are registered on each use.
 const NAMES: usize = 256;
@@ -69,6 +70,25 @@ unsafe extern "C" fn narrows_probe_region_end(_name: *const c_char) {
 }
 
 #[cfg_attr(not(test), unsafe(no_mangle))]
+extern "C" fn narrows_probe_gpu_span(queue: u64, begin_ns: u64, end_ns: u64) {
+    let Some((local, handle)) = ready() else {
+        return;
+    };
+    let queue = ObjectId(queue);
+    local.inside(|| {
+        // The program's clock is the recording's own.
+        handle.gpu_clock(queue, Nanos::now(), Ticks::now());
+        handle.gpu_span(&GpuSpan {
+            queue,
+            begin: Nanos(begin_ns),
+            end: Nanos(end_ns),
+            call: handle.current_call(),
+            correlation: 0,
+        });
+    });
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
 extern "C" fn narrows_op() {
     narrows_probe_op();
 }
@@ -87,6 +107,11 @@ unsafe extern "C" fn narrows_region_begin(name: *const c_char) {
 unsafe extern "C" fn narrows_region_end(name: *const c_char) {
     // SAFETY: passed on.
     unsafe { narrows_probe_region_end(name) };
+}
+
+#[cfg_attr(not(test), unsafe(no_mangle))]
+extern "C" fn narrows_gpu_span(queue: u64, begin_ns: u64, end_ns: u64) {
+    narrows_probe_gpu_span(queue, begin_ns, end_ns);
 }
 
 fn region((local, _): Recording, name: &[u8]) -> CallId {
