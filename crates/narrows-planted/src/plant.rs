@@ -180,14 +180,13 @@ impl Plant {
         Plant::ALL.get(usize::try_from(number).ok()?).copied()
     }
 
-    /// The usual times: long against the kernel's wake-ups, which are slower when all cores sleep,
-    /// or else one thread would seem slower than each of four.
+    /// The usual times: long against the kernel's wake-ups, short enough for thousands of ops.
     pub const fn timing(self) -> Timing {
         let (hold_us, device_us) = match self {
-            Plant::GilHeld | Plant::BackPressure | Plant::Saturated => (400, 1600),
-            Plant::TwoLocks => (1000, 400),
-            Plant::Nothing => (800, 1200),
-            _ => (1600, 400),
+            Plant::GilHeld | Plant::BackPressure | Plant::Saturated => (200, 800),
+            Plant::TwoLocks => (500, 200),
+            Plant::Nothing => (400, 600),
+            _ => (800, 200),
         };
         Timing {
             hold_ns: hold_us * 1000,

@@ -38,6 +38,9 @@ pub type SynchronizeFn = unsafe extern "C" fn(*mut c_void) -> c_int;
 /// `cuModuleLoadData`.
 pub type LoadFn = unsafe extern "C" fn(*mut *mut c_void, *const c_void) -> c_int;
 
+/// The probe's `narrows_gpu_span`: queue, begin and end in nanoseconds of the monotonic clock.
+pub type SpanFn = unsafe extern "C" fn(u64, u64, u64);
+
 /// The functions of the driver that the runtime calls, looked up by name as libcudart does.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -74,4 +77,6 @@ pub struct Setup {
     pub driver: Option<Driver>,
     /// For whoever allocates.
     pub allocate: Option<AllocateFn>,
+    /// For the driver, where a probe wants to know of the device's work.
+    pub span: Option<SpanFn>,
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
 /// Of each thread in each run: the same work on both sides, whatever it takes.
-const OPS: &str = "40";
+const OPS: &str = "80";
 
 /// The host and its objects.
 static PROGRAM: LazyLock<TempDir> = LazyLock::new(|| {

@@ -1,7 +1,9 @@
 //! Loads the objects from the driver up, and tells each what it is.
 
 use super::arguments::Arguments;
-use narrows_planted::setup::{ALLOCATE, AllocateFn, CALL, CallFn, Driver, SETUP, Setup, SetupFn};
+use narrows_planted::setup::{
+    ALLOCATE, AllocateFn, CALL, CallFn, Driver, SETUP, Setup, SetupFn, SpanFn,
+};
 use narrows_planted::{Layer, object_name};
 use std::ffi::{CStr, CString, c_void};
 use std::os::unix::ffi::OsStrExt;
@@ -71,6 +73,7 @@ fn setup(arguments: &Arguments, layer: Option<Layer>, guilty: &[Layer]) -> Setup
         next: None,
         driver: None,
         allocate: None,
+        span: function!(libc::RTLD_DEFAULT, c"narrows_gpu_span", SpanFn).ok(),
     }
 }
 

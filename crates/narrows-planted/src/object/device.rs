@@ -16,8 +16,22 @@ const QUEUE: u64 = 2;
 
 static BUSY_UNTIL: [Padded<AtomicU64>; MAX_THREADS] =
     [const { Padded(AtomicU64::new(0)) }; MAX_THREADS];
-static DONE_AT: [Padded<AtomicU64>; MAX_THREADS] =
-    [const { Padded(AtomicU64::new(0)) }; MAX_THREADS];
+static LAST: [Padded<Span>; MAX_THREADS] = [const { Padded(Span::new()) }; MAX_THREADS];
+
+/// When a thread's last op is on its engine.
+struct Span {
+    begin: AtomicU64,
+    end: AtomicU64,
+}
+
+impl Span {
+    const fn new() -> Span {
+        Span {
+            begin: AtomicU64::new(0),
+            end: AtomicU64::new(0),
+        }
+    }
+}
 
 /// The handle of a thread's stream.
 pub(crate) fn stream_of(thread: usize) -> *mut c_void {
@@ -32,9 +46,8 @@ pub(crate) fn thread_of(stream: *mut c_void) -> Option<usize> {
 
 /// Puts one op into the engine's queue. Blocks while that is full.
 pub(crate) fn submit(settings: &Settings, thread: usize) {
-    let shared = settings.plant.one_engine() && !settings.removed();
-    let engine = &BUSY_UNTIL[if shared { 0 } else { thread }].0;
-    let bounded = shared && settings.plant == Plant::BackPressure;
+    let engine = &BUSY_UNTIL[engine_of(settings, thread)].0;
+    let bounded = settings.plant == Plant::BackPressure && !settings.removed();
     let takes = settings.timing.device_ns;
     loop {
         let (now, until) = (sys::now(), engine.load(Ordering::Acquire));
@@ -44,18 +57,32 @@ pub(crate) fn submit(settings: &Settings, thread: usize) {
             sys::wait_until(room_at);
             continue;
         }
-        let done = now.max(until) + takes;
+        let begin = now.max(until);
+        let done = begin + takes;
         if engine
             .compare_exchange(until, done, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
         {
-            DONE_AT[thread].0.store(done, Ordering::Relaxed);
+            LAST[thread].0.begin.store(begin, Ordering::Relaxed);
+            LAST[thread].0.end.store(done, Ordering::Relaxed);
             return;
         }
     }
 }
 
-/// Waits for the thread's last op.
-pub(crate) fn synchronize(thread: usize) {
-    sys::wait_until(DONE_AT[thread].0.load(Ordering::Relaxed));
+/// Waits for the thread's last op. Says when the engine worked on it, as a driver can.
+pub(crate) fn synchronize(settings: &Settings, thread: usize) {
+    let last = &LAST[thread].0;
+    let end = last.end.load(Ordering::Relaxed);
+    sys::wait_until(end);
+    settings.span(
+        engine_of(settings, thread),
+        last.begin.load(Ordering::Relaxed),
+        end,
+    );
+}
+
+fn engine_of(settings: &Settings, thread: usize) -> usize {
+    let shared = settings.plant.one_engine() && !settings.removed();
+    if shared { 0 } else { thread }
 }

@@ -44,7 +44,7 @@ pub(crate) extern "C" fn cuStreamSynchronize(stream: *mut c_void) -> c_int {
     let Some(thread) = device::thread_of(stream) else {
         return INVALID_HANDLE;
     };
-    device::synchronize(thread);
+    device::synchronize(settings, thread);
     plants::after(settings, thread, OPS[thread].load(Ordering::Relaxed));
     SUCCESS
 }

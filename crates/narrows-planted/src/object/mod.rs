@@ -61,6 +61,13 @@ impl Settings {
         self.setup.layer
     }
 
+    pub(crate) fn span(&self, engine: usize, begin: u64, end: u64) {
+        if let Some(span) = self.setup.span {
+            // SAFETY: the probe's function takes any numbers at any time.
+            unsafe { span(engine as u64 + 1, begin, end) };
+        }
+    }
+
     pub(crate) fn allocate(&self, thread: usize) {
         if let Some(allocate) = self.setup.allocate {
             // SAFETY: the host gives the allocator's function, which takes any thread number
