@@ -7,6 +7,7 @@
 
 pub mod causal;
 pub mod cause;
+pub mod observe;
 pub mod partition;
 pub mod profile;
 pub mod scaling;
