@@ -100,6 +100,10 @@ pub enum ProofKind {
     Ladder,
     /// The device's own time, from its clock or from calibration.
     GpuTimeline,
+    /// The time of a worker thread that ops wait for.
+    WorkerTimeline,
+    /// Time in one call that grows with the number of threads. Counts only beside a slope.
+    Growth,
 }
 
 /// One piece of evidence for the verdict.

@@ -12,6 +12,7 @@ pub mod partition;
 pub mod profile;
 pub mod scaling;
 pub mod term;
+pub mod verdict;
 pub mod waterfall;
 
 /// What [`crate::result::Site::lock`] says of Python's global interpreter lock.
