@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod export;
 mod scan;
 mod text;
 mod trace;

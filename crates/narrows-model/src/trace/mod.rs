@@ -12,6 +12,7 @@ mod places;
 mod recording;
 pub mod run;
 mod summary;
+pub mod timeline;
 mod times;
 mod types;
 mod waits;
