@@ -1,5 +1,6 @@
-//! What the isolation ladder says about a loss: strategies that differ in one thing only, compared
-//! at the same number of threads.
+//! What the isolation ladder says: strategies that differ in one thing only, compared at the same
+//! number of threads. A difference is evidence for where the slower one loses; what the fastest
+//! strategy still loses lies in what the ladder left, and is named as candidates.
 //!
 //! Two strategies are told apart by throughput intervals that do not overlap, which is more
 //! careful than the 95 % of each.
@@ -56,10 +57,9 @@ struct Rung {
     /// Whether `a` is above `b` on this rung, that is more private or more relaxed; `None` when
     /// the two differ in something else, or not at all.
     above: fn(a: &PointResult, b: &PointResult) -> Option<bool>,
-    /// The candidate when the upper one is faster, slower, or not told apart.
+    /// What the difference is when the upper one is faster, and when it is slower.
     faster: &'static str,
     slower: &'static str,
-    same: Option<&'static str>,
 }
 
 /// What all rungs keep.
@@ -91,112 +91,166 @@ fn pool_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
     (rest && a.pool != b.pool).then_some(a.pool)
 }
 
-const RUNGS: [Rung; 4] = [
-    Rung {
-        above: queue_rung,
-        faster: "what a shared queue adds (its lock, its order), of which own queues win back a \
-                 part",
-        slower: "what separate queues cost on this driver or device",
-        same: Some("something that own and shared queues both go through (below the queue)"),
-    },
-    Rung {
-        above: pool_rung,
-        faster: "something inside the process (a lock of the program, the runtime or the \
-                 user-space driver)",
-        slower: "what separate processes cost (switching in the kernel's driver or the device)",
-        same: Some("something that processes share too (the kernel's driver, the device)"),
-    },
-    Rung {
-        above: sync_rung,
-        faster: "a wait that is wider than the thread's own op",
-        slower: "the cost of waiting on an event of one's own",
-        same: None,
-    },
-    Rung {
-        above: flight_rung,
-        faster: "the round trip of each op (submit and wake-up), which depth or batch hides",
-        slower: "work in flight that gets in its own way",
-        same: None,
-    },
-];
+const QUEUE: Rung = Rung {
+    above: queue_rung,
+    faster: "the difference lies in what a shared queue makes threads share (its lock, its order)",
+    slower: "the difference is what separate queues cost on this driver or device",
+};
+const POOL: Rung = Rung {
+    above: pool_rung,
+    faster: "the difference lies inside the process (the program, the runtime or the user-space \
+             driver)",
+    slower: "the difference is what separate processes cost (switching in the kernel's driver or \
+             the device)",
+};
+const SYNC: Rung = Rung {
+    above: sync_rung,
+    faster: "the difference is a wait for more than the thread's own op",
+    slower: "the difference is what waiting on an event of one's own costs",
+};
+const FLIGHT: Rung = Rung {
+    above: flight_rung,
+    faster: "the difference is the round trip of each op, which depth or batch hides",
+    slower: "the difference is what more work in flight costs",
+};
 
-pub(super) fn candidates(facts: &Facts<'_>, scope: &Scope<'_>) -> Found {
-    let mut found = Found {
-        candidates: Vec::new(),
-        proofs: Vec::new(),
-    };
-    for rung in &RUNGS {
-        climb(rung, scope, &mut found);
-    }
-    let own_queues = facts.points.iter().any(|p| !p.pool && p.queue == "own");
-    if !own_queues {
-        let why = facts
-            .left_out
-            .iter()
-            .find(|l| l.strategy.starts_with("own"));
-        found.candidates.push(Candidate {
-            layer: None,
-            site: None,
-            what: "the one shared queue (own queues were not measured)".into(),
-            sentence: why.map_or_else(
-                || "Own queues are not in this scan; --queue shared,own compares them.".into(),
-                |l| format!("Own queues could not be measured: {}", l.why),
-            ),
-        });
-    }
-    if found.candidates.is_empty() {
-        found.candidates.push(Candidate {
-            layer: None,
-            site: None,
-            what: "any layer from the program to the device (no two strategies were compared)"
-                .into(),
-            sentence: "The scan has nothing to compare the fastest strategy with.".into(),
-        });
-    }
-    found
+/// The fastest strategy against its fastest partner on a rung.
+struct Comparison<'a> {
+    upper: &'a PointResult,
+    lower: &'a PointResult,
+    /// Of the upper one to the lower.
+    order: Order,
 }
 
-/// Compares the fastest strategy with its fastest partner on this rung, if one was measured.
-fn climb(rung: &Rung, scope: &Scope<'_>, found: &mut Found) {
-    let best = scope.best;
-    let partner = scope
-        .rows
-        .iter()
-        .filter_map(|p| Some((*p, (rung.above)(best, p)?)))
-        .max_by(|a, b| {
-            a.0.ops_per_s
-                .unwrap_or(0.0)
-                .total_cmp(&b.0.ops_per_s.unwrap_or(0.0))
-        });
-    let Some((partner, best_is_above)) = partner else {
-        return;
-    };
-    let (upper, lower) = if best_is_above {
-        (best, partner)
-    } else {
-        (partner, best)
-    };
-    let (what, relation) = match order(upper, lower) {
-        Some(Order::Faster) => (Some(rung.faster), "above"),
-        Some(Order::Slower) => (Some(rung.slower), "below"),
-        Some(Order::Same) => (rung.same, "not separated from"),
-        None => (None, ""),
-    };
-    let Some(what) = what else { return };
-    let (a, b, threads) = (throughput(upper), throughput(lower), label(best));
-    let sentence = format!("With {threads}: {a}, {relation} {b}.");
-    if relation != "not separated from" {
-        found.proofs.push(Proof {
-            kind: ProofKind::Ladder,
-            sentence: sentence.clone(),
-            value: upper.ops_per_s.zip(lower.ops_per_s).map(|(a, b)| a / b),
-            ci: None,
-        });
+impl Rung {
+    /// `None` when no partner was measured.
+    fn compare<'a>(&self, scope: &Scope<'a>) -> Option<Comparison<'a>> {
+        let best = scope.best;
+        let (partner, best_is_above) = scope
+            .rows
+            .iter()
+            .filter_map(|p| Some((*p, (self.above)(best, p)?)))
+            .max_by(|a, b| {
+                a.0.ops_per_s
+                    .unwrap_or(0.0)
+                    .total_cmp(&b.0.ops_per_s.unwrap_or(0.0))
+            })?;
+        let (upper, lower) = if best_is_above {
+            (best, partner)
+        } else {
+            (partner, best)
+        };
+        Some(Comparison {
+            upper,
+            lower,
+            order: order(upper, lower)?,
+        })
     }
-    found.candidates.push(Candidate {
+
+    /// Evidence, if the two are told apart.
+    fn proof(&self, c: &Comparison<'_>) -> Option<Proof> {
+        let meaning = match c.order {
+            Order::Faster => self.faster,
+            Order::Slower => self.slower,
+            Order::Same => return None,
+        };
+        let (upper, lower, with) = (throughput(c.upper), throughput(c.lower), label(c.upper));
+        Some(Proof {
+            kind: ProofKind::Ladder,
+            sentence: format!("With {with}: {upper}, {lower}; {meaning}."),
+            value: c.upper.ops_per_s.zip(c.lower.ops_per_s).map(|(a, b)| a / b),
+            ci: None,
+        })
+    }
+}
+
+/// Evidence from every rung; candidates for what the fastest strategy still loses.
+pub(super) fn candidates(facts: &Facts<'_>, scope: &Scope<'_>) -> Found {
+    let (queue, pool) = (QUEUE.compare(scope), POOL.compare(scope));
+    let rungs = [
+        queue.as_ref().and_then(|c| QUEUE.proof(c)),
+        pool.as_ref().and_then(|c| POOL.proof(c)),
+        SYNC.compare(scope).and_then(|c| SYNC.proof(&c)),
+        FLIGHT.compare(scope).and_then(|c| FLIGHT.proof(&c)),
+    ];
+    let candidates = queue_candidate(facts, scope, queue.as_ref())
+        .into_iter()
+        .chain([deeper_candidate(scope, pool.as_ref())])
+        .collect();
+    Found {
+        candidates,
+        proofs: rungs.into_iter().flatten().collect(),
+    }
+}
+
+fn candidate(what: &str, sentence: String) -> Candidate {
+    Candidate {
         layer: None,
         site: None,
         what: what.into(),
         sentence,
-    });
+    }
+}
+
+/// The shared queue, unless own queues lose just as much.
+fn queue_candidate(
+    facts: &Facts<'_>,
+    scope: &Scope<'_>,
+    queue: Option<&Comparison<'_>>,
+) -> Option<Candidate> {
+    if scope.best.pool || scope.best.queue != "shared" {
+        return None;
+    }
+    let sentence = match queue.map(|c| c.order) {
+        Some(Order::Same) => return None,
+        Some(_) => "Own queues are slower still here, so they cannot clear the shared one.".into(),
+        None => match facts
+            .left_out
+            .iter()
+            .find(|l| l.strategy.starts_with("own"))
+        {
+            Some(l) => format!("Own queues could not be measured: {}.", l.why),
+            None => "Own queues were not measured; --queue shared,own compares them where the \
+                     device has several."
+                .into(),
+        },
+    };
+    Some(candidate(
+        "the shared queue (its lock, its order)",
+        sentence,
+    ))
+}
+
+/// Everything that threads share besides a queue, as far as the process pool narrows it down.
+fn deeper_candidate(scope: &Scope<'_>, pool: Option<&Comparison<'_>>) -> Candidate {
+    if scope.best.pool {
+        let sentence = "Processes share nothing else, and no threads were measured.".into();
+        return candidate(
+            "what processes share (the kernel's driver, the device)",
+            sentence,
+        );
+    }
+    match pool.map(|c| (c.order, c)) {
+        Some((Order::Faster, c)) => candidate(
+            "something inside the process (the program, the runtime, the user-space driver)",
+            format!("Processes do better: {}.", throughput(c.upper)),
+        ),
+        Some((Order::Same, c)) => candidate(
+            "what processes share too (the kernel's driver, the device)",
+            format!("Processes do no better: {}.", throughput(c.upper)),
+        ),
+        Some((Order::Slower, c)) => candidate(
+            "something that threads share besides a queue (in the program, the runtime, the \
+             driver or the device)",
+            format!(
+                "Processes cost more here ({}), so they cannot tell.",
+                throughput(c.upper)
+            ),
+        ),
+        None => candidate(
+            "something that threads share besides a queue (in the program, the runtime, the \
+             driver or the device)",
+            "A process pool was not measured, which would narrow it down.".into(),
+        ),
+    }
 }

@@ -226,7 +226,8 @@ pub struct UslFit {
     pub b: f64,
     /// Bootstrap interval.
     pub b_ci: Option<Interval>,
-    /// N of highest throughput, sqrt((1 - a) / b); `None`: b is 0, no peak.
+    /// N of highest throughput, sqrt((1 - a) / b); `None`: b is 0, no peak. Below 1: it falls from
+    /// the first thread on.
     pub peak_n: Option<f64>,
     /// Bootstrap interval.
     pub peak_n_ci: Option<PeakInterval>,

@@ -79,14 +79,11 @@ fn too_noisy(facts: &Facts<'_>) -> Option<Verdict> {
         ));
     }
     if let Some(worst) = noisy.iter().max_by(|a, b| spread(a).total_cmp(&spread(b))) {
+        let have = if noisy.len() == 1 { "has" } else { "have" };
         reasons.push(format!(
-            "{} of {} an interval wider than {} % (widest: {} at {}, {}x {})",
+            "{} of {} {have} an interval wider than {} % (widest: {} with {}, {}x {})",
             noisy.len(),
-            if facts.points.len() == 1 {
-                "1 point has".into()
-            } else {
-                format!("{} points have", facts.points.len())
-            },
+            plural(facts.points.len() as u64, "point"),
             significant(WIDEST_INTERVAL * 100.0),
             worst.strategy,
             label(worst),
@@ -179,7 +176,7 @@ pub(super) fn speed(p: &PointResult) -> String {
 fn judge(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
     let best = scope.best;
     if best.efficiency_ci.is_some_and(|i| i.low >= SCALES_FROM) {
-        return scales(scope);
+        return scales(facts, scope);
     }
     if let Some(full) = gpu_saturated(facts, scope) {
         return full;
@@ -199,7 +196,7 @@ fn judge(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
     let found = candidates(facts, scope);
     let named: Vec<&str> = found.candidates.iter().map(|c| c.what.as_str()).collect();
     let sentence = format!(
-        "Scaling is lost, and a scan alone cannot say where: the fastest strategy, {}, runs {}; \
+        "Scaling is lost, and a scan alone cannot say where: even the fastest strategy, {}, runs {}; \
          candidates: {}.",
         best.strategy,
         speed(best),
@@ -212,7 +209,7 @@ fn judge(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
     }
 }
 
-fn scales(scope: &Scope<'_>) -> Verdict {
+fn scales(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
     let best = scope.best;
     let slower = scope
         .rows
@@ -226,12 +223,20 @@ fn scales(scope: &Scope<'_>) -> Verdict {
     let but = slower.map_or(String::new(), |p| {
         format!("; {} does not: it runs {}", p.strategy, speed(p))
     });
+    let more = match best.flags.contains(&Flag::SuperLinear) {
+        true => ", more than its share, because the single thread is slow by itself (see its note)",
+        false => "",
+    };
     let sentence = format!(
-        "Submission scales with {}: it runs {}{but}.",
+        "Submission scales with {}: it runs {}{more}{but}.",
         best.strategy,
         speed(best)
     );
-    plain(VerdictKind::Scales, sentence)
+    let proofs = candidates(facts, scope).proofs;
+    Verdict {
+        proofs,
+        ..plain(VerdictKind::Scales, sentence)
+    }
 }
 
 /// Throughput times the calibrated device time of an op is the number of engines at work. It is

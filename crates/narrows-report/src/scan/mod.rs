@@ -57,9 +57,11 @@ fn head(page: &mut Page, result: &ScanResult) {
         end(result.end.as_ref()),
     );
     page.paragraph(None, "run          ", &blocks);
-    let layers = (!device.layers.is_empty())
-        .then(|| format!("layers in the driver's way: {}", device.layers.join(", ")));
-    for warning in result.environment.warnings.iter().chain(layers.iter()) {
+    if !device.layers.is_empty() {
+        // Whether a layer is a problem stands in the warnings.
+        page.paragraph(None, "layers       ", &device.layers.join(", "));
+    }
+    for warning in &result.environment.warnings {
         page.paragraph(Some(Paint::Yellow), "warning      ", warning);
     }
     page.blank();
@@ -214,12 +216,12 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
     };
     page.line(Some(paint), &format!("verdict: {}", kind(verdict.kind)));
     page.paragraph(Some(Paint::Bold), "  ", &verdict.sentence);
+    for proof in &verdict.proofs {
+        page.paragraph(None, "  evidence:  ", &proof.sentence);
+    }
     for candidate in &verdict.candidates {
-        page.paragraph(
-            None,
-            "  - ",
-            &format!("{}: {}", candidate.what, candidate.sentence),
-        );
+        let text = format!("{}. {}", candidate.what, candidate.sentence);
+        page.paragraph(None, "  candidate: ", &text);
     }
     page.paragraph(Some(Paint::Dim), "  ", &verdict.limits);
 }

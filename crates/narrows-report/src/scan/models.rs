@@ -1,26 +1,20 @@
-//! One paragraph per strategy: what the models say of its curve.
+//! What the models say of each strategy's curve: one line each.
 
 use crate::text::Page;
 use narrows_model::scan::{AmdahlFit, PeakInterval, StrategyFit, UslFit, UslTest};
-use narrows_model::words::{count, interval, significant};
+use narrows_model::words::{interval, significant};
 
 pub(super) fn fits(page: &mut Page, fits: &[StrategyFit]) {
     let shown: Vec<&StrategyFit> = fits.iter().filter(|f| f.amdahl.is_some()).collect();
     if shown.is_empty() {
         return;
     }
-    page.line(
-        None,
-        "models (they describe the curve; the verdict does not rest on them)",
-    );
+    page.paragraph(None, "models       ", &caveats(&shown));
     for fit in shown {
         let parts = [
             fit.amdahl.as_ref().map(amdahl),
             fit.usl.as_ref().map(usl),
             fit.usl_test.as_ref().map(test),
-            fit.not_fitted.clone(),
-            fit.cpu_limited
-                .then(|| "some points are cpu-limited, which bends the curve".into()),
         ];
         let text = parts.into_iter().flatten().collect::<Vec<_>>().join("; ");
         page.paragraph(None, "  ", &format!("{}: {text}.", fit.strategy));
@@ -28,29 +22,40 @@ pub(super) fn fits(page: &mut Page, fits: &[StrategyFit]) {
     page.blank();
 }
 
+fn caveats(fits: &[&StrategyFit]) -> String {
+    let mut text = String::from("they describe the curves; the verdict does not rest on them.");
+    if fits.iter().any(|f| f.cpu_limited) {
+        text += " Cpu-limited points bend them.";
+    }
+    let mut missing: Vec<&str> = fits
+        .iter()
+        .filter_map(|f| f.not_fitted.as_deref())
+        .collect();
+    missing.sort_unstable();
+    missing.dedup();
+    for why in missing {
+        text += &format!(" Not made: {why}.");
+    }
+    text
+}
+
 fn amdahl(fit: &AmdahlFit) -> String {
     let ci = interval(fit.serial_ci, significant);
-    format!("Amdahl serial fraction {} {ci}", significant(fit.serial))
+    format!("Amdahl s {} {ci}", significant(fit.serial))
 }
 
 fn usl(fit: &UslFit) -> String {
-    let n = |v| significant(v);
-    let peak = match fit.peak_n {
-        Some(peak) => format!(
-            "peak at {} threads {}",
-            n(peak),
-            fit.peak_n_ci.map_or(String::new(), peak_ci)
-        ),
-        None => "no peak".into(),
+    let with = |v, ci| format!("{} {}", significant(v), interval(ci, significant));
+    let peak = match (fit.peak_n, fit.peak_n_ci) {
+        (None, _) => "no peak".into(),
+        (Some(n), _) if n < 1.0 => "falls from the first thread on".into(),
+        (Some(n), None) => format!("peak at {}", significant(n)),
+        (Some(n), Some(ci)) => format!("peak at {} {}", significant(n), peak_ci(ci)),
     };
     format!(
-        "USL a {} {}, b {} {}, g {} ops/s, {}",
-        n(fit.a),
-        interval(fit.a_ci, n),
-        n(fit.b),
-        interval(fit.b_ci, n),
-        count(fit.g_ops_per_s),
-        peak.trim_end(),
+        "USL a {}, b {}, {peak}",
+        with(fit.a, fit.a_ci),
+        with(fit.b, fit.b_ci)
     )
 }
 
@@ -65,5 +70,5 @@ fn test(test: &UslTest) -> String {
     } else {
         "may be a USL curve"
     };
-    format!("{answer} ({})", test.why)
+    format!("{answer}: {}", test.why)
 }

@@ -11,7 +11,7 @@ const NOT_MEASURED: &str = "not measured";
 const COLUMNS: [Column; 7] = [
     Column {
         heading: "threads",
-        width: 12,
+        width: 11,
         right: true,
     },
     Column {
@@ -31,17 +31,17 @@ const COLUMNS: [Column; 7] = [
     },
     Column {
         heading: "its interval",
-        width: 18,
+        width: 16,
         right: true,
     },
     Column {
         heading: "latency p50 / p99",
-        width: 21,
+        width: 19,
         right: true,
     },
     Column {
         heading: "",
-        width: 14,
+        width: 19,
         right: false,
     },
 ];
@@ -130,7 +130,7 @@ fn words(flags: &[Flag]) -> String {
 const QUOTED: [Column; 4] = [
     Column {
         heading: "threads",
-        width: 12,
+        width: 11,
         right: true,
     },
     Column {
