@@ -46,7 +46,6 @@ pub(super) struct Physical {
     pub(super) raw: vk::PhysicalDevice,
     pub(super) info: DeviceInfo,
     pub(super) family: u32,
-    pub(super) queues: u32,
     /// Nanoseconds per tick and valid bits of the family's time stamps; `None`: it has none.
     pub(super) timestamps: Option<(f64, u32)>,
 }
@@ -139,7 +138,6 @@ impl Instance {
         Ok(Some(Physical {
             raw,
             family: family as u32,
-            queues: properties.queue_count,
             timestamps: (properties.timestamp_valid_bits > 0)
                 .then_some((ticks, properties.timestamp_valid_bits)),
             info: DeviceInfo {

@@ -7,16 +7,50 @@ use super::work::Program;
 use crate::{Device, DeviceInfo, Error, Lane, LaneSpec, Preparation, QueueLayout, SyncMode, Work};
 use ash::vk;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 
-/// An open device.
+/// A device that can be used. Its `VkDevice`s come and go with the lanes.
 pub(super) struct VulkanDevice {
-    info: DeviceInfo,
-    logical: Arc<Logical>,
-    prepared: Mutex<HashMap<Work, (Arc<Program>, Preparation)>>,
+    physical: Physical,
+    /// The one-queue device of preparation and of lanes that share a queue, while there are any.
+    one_queue: Mutex<Weak<Opened>>,
+    prepared: Mutex<HashMap<Work, Preparation>>,
+    instance: Arc<Instance>,
 }
 
-/// A `VkDevice` with all queues of one family.
+/// A `VkDevice` and the programs built on it.
+pub(super) struct Opened {
+    pub(super) logical: Arc<Logical>,
+    programs: Mutex<HashMap<Work, Arc<Program>>>,
+}
+
+impl Opened {
+    fn new(instance: &Arc<Instance>, physical: &Physical, queues: u32) -> Result<Arc<Self>, Error> {
+        let logical = Logical::open(Arc::clone(instance), physical, queues)?;
+        Ok(Arc::new(Self {
+            logical,
+            programs: Mutex::default(),
+        }))
+    }
+
+    /// The program of `work`, and what its preparation found: `known` if it was prepared before.
+    fn program(
+        &self,
+        work: Work,
+        known: Option<&Preparation>,
+    ) -> Result<(Arc<Program>, Preparation), Error> {
+        let mut programs = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(program), Some(known)) = (programs.get(&work), known) {
+            return Ok((Arc::clone(program), known.clone()));
+        }
+        let (program, preparation) = Program::build(&self.logical, work, known)?;
+        let program = Arc::new(program);
+        programs.insert(work, Arc::clone(&program));
+        Ok((program, preparation))
+    }
+}
+
+/// A `VkDevice` with queues of one family.
 pub(super) struct Logical {
     raw: ash::Device,
     /// Dropped after the device is destroyed.
@@ -32,14 +66,14 @@ pub(super) struct Logical {
 }
 
 impl Logical {
-    fn open(instance: Arc<Instance>, physical: &Physical) -> Result<Arc<Self>, Error> {
-        let priorities = vec![1.0; physical.queues as usize];
-        let queues = [vk::DeviceQueueCreateInfo::default()
+    fn open(instance: Arc<Instance>, physical: &Physical, queues: u32) -> Result<Arc<Self>, Error> {
+        let priorities = vec![1.0; queues as usize];
+        let family = [vk::DeviceQueueCreateInfo::default()
             .queue_family_index(physical.family)
             .queue_priorities(&priorities)];
         let mut storage =
             vk::PhysicalDevice16BitStorageFeatures::default().storage_buffer16_bit_access(true);
-        let mut info = vk::DeviceCreateInfo::default().queue_create_infos(&queues);
+        let mut info = vk::DeviceCreateInfo::default().queue_create_infos(&family);
         if physical.info.f16 {
             info = info.push_next(&mut storage);
         }
@@ -47,9 +81,9 @@ impl Logical {
         // points to live until the call returns; destroyed in `drop`, before the instance.
         let raw = unsafe { instance.raw().create_device(physical.raw, &info, None) };
         let raw = status("vkCreateDevice", raw)?;
-        // SAFETY: the device was created with `physical.queues` queues of this family.
+        // SAFETY: the device was created with `queues` queues of this family.
         let queue = |index| unsafe { raw.get_device_queue(physical.family, index) };
-        let queues = (0..physical.queues).map(queue).collect();
+        let queues = (0..queues).map(queue).collect();
         // SAFETY: the physical device came from this instance.
         let memory = unsafe {
             instance
@@ -177,42 +211,60 @@ impl Drop for Logical {
 }
 
 impl VulkanDevice {
+    /// Makes sure that the device can be opened.
     pub(super) fn open(instance: Arc<Instance>, physical: Physical) -> Result<Self, Error> {
+        Opened::new(&instance, &physical, 1)?;
         Ok(Self {
-            logical: Logical::open(instance, &physical)?,
-            info: physical.info,
+            physical,
+            one_queue: Mutex::default(),
             prepared: Mutex::default(),
+            instance,
         })
     }
 
-    fn program(&self, work: Work) -> Result<(Arc<Program>, Preparation), Error> {
-        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((program, preparation)) = prepared.get(&work) {
-            return Ok((Arc::clone(program), preparation.clone()));
+    /// A `VkDevice` with exactly the queues that the lanes use: queues that nobody uses cost
+    /// submissions to the others time on some drivers.
+    fn opened(&self, layout: QueueLayout, threads: u32) -> Result<Arc<Opened>, Error> {
+        if layout == QueueLayout::Own {
+            return Opened::new(&self.instance, &self.physical, threads);
         }
-        let (program, preparation) = Program::build(&self.logical, work)?;
-        let program = Arc::new(program);
-        prepared.insert(work, (Arc::clone(&program), preparation.clone()));
-        Ok((program, preparation))
+        let mut one = self
+            .one_queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = one.upgrade() {
+            return Ok(opened);
+        }
+        let opened = Opened::new(&self.instance, &self.physical, 1)?;
+        *one = Arc::downgrade(&opened);
+        Ok(opened)
     }
 }
 
 impl Device for VulkanDevice {
     fn info(&self) -> &DeviceInfo {
-        &self.info
+        &self.physical.info
     }
 
     fn prepare(&self, work: Work) -> Result<Preparation, Error> {
-        crate::check_work(NAME, &self.info, work)?;
-        Ok(self.program(work)?.1)
+        crate::check_work(NAME, self.info(), work)?;
+        let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = prepared.get(&work) {
+            return Ok(known.clone());
+        }
+        let (_, preparation) = self.opened(QueueLayout::Shared, 1)?.program(work, None)?;
+        prepared.insert(work, preparation.clone());
+        Ok(preparation)
     }
 
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
-        crate::check_spec(NAME, &self.info, spec, threads)?;
-        let (program, _) = self.program(spec.work)?;
+        crate::check_spec(NAME, self.info(), spec, threads)?;
+        let known = self.prepare(spec.work)?;
+        let opened = self.opened(spec.queue, threads)?;
+        let (program, _) = opened.program(spec.work, Some(&known))?;
         let lane = |index: u32| {
-            let (queue, access) = self.logical.way_in(spec, index as usize);
-            let lane = VulkanLane::new(&self.logical, &program, spec, queue, access)?;
+            let (queue, access) = opened.logical.way_in(spec, index as usize);
+            let lane = VulkanLane::new(&opened, &program, spec, queue, access)?;
             Ok(Box::new(lane) as Box<dyn Lane>)
         };
         (0..threads).map(lane).collect()

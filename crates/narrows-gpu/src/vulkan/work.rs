@@ -6,7 +6,7 @@ use super::buffer::Buffer;
 use super::device::Logical;
 use crate::calibrate::calibrate;
 use crate::matmul::{self, Inputs};
-use crate::{Error, Precision, Preparation, Work};
+use crate::{Calibration, Error, Precision, Preparation, Work};
 use ash::vk;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,29 +49,30 @@ pub(super) struct Bindings {
 }
 
 impl Program {
-    pub(super) fn build(logical: &Arc<Logical>, work: Work) -> Result<(Self, Preparation), Error> {
+    /// Builds what `work` needs; `known` is what an earlier preparation on the same physical
+    /// device found, so that all lanes of a run get the same kernel.
+    pub(super) fn build(
+        logical: &Arc<Logical>,
+        work: Work,
+        known: Option<&Preparation>,
+    ) -> Result<(Self, Preparation), Error> {
         match work {
             Work::Noop => Ok((Self { kernel: None }, Preparation::default())),
-            Work::Busy(wanted) => Self::busy(logical, wanted),
+            Work::Busy(wanted) => Self::busy(logical, wanted, known.and_then(|k| k.calibration)),
             Work::Matmul { n, precision } => Self::matmul(logical, n, precision),
         }
     }
 
-    fn busy(logical: &Arc<Logical>, wanted: Duration) -> Result<(Self, Preparation), Error> {
-        let Some(clock) = logical.timestamps else {
-            return Err(Error::Unsupported {
-                backend: NAME,
-                what: "busy".into(),
-                why: "the queue family has no time stamps to calibrate with".into(),
-            });
-        };
+    fn busy(
+        logical: &Arc<Logical>,
+        wanted: Duration,
+        known: Option<Calibration>,
+    ) -> Result<(Self, Preparation), Error> {
         let mut kernel = Kernel::new(logical, BUSY, 1, 4)?;
-        let bindings = kernel.bindings(1)?;
-        let stopwatch = Stopwatch::new(logical, clock)?;
-        let calibration = calibrate(NAME, wanted, |iterations| {
-            kernel.dispatches = split(iterations);
-            stopwatch.time(|commands| kernel.dispatch(commands, &bindings, 0))
-        })?;
+        let calibration = match known {
+            Some(calibration) => calibration,
+            None => kernel.calibrate(wanted)?,
+        };
         kernel.dispatches = split(calibration.iterations);
         let preparation = Preparation {
             calibration: Some(calibration),
@@ -210,6 +211,24 @@ impl Kernel {
         kernel.layout = status("vkCreatePipelineLayout", made)?;
         kernel.pipeline = pipeline(logical, code, kernel.layout)?;
         Ok(kernel)
+    }
+
+    /// By the device's own clock.
+    fn calibrate(&mut self, wanted: Duration) -> Result<Calibration, Error> {
+        let logical = Arc::clone(&self.logical);
+        let Some(clock) = logical.timestamps else {
+            return Err(Error::Unsupported {
+                backend: NAME,
+                what: "busy".into(),
+                why: "the queue family has no time stamps to calibrate with".into(),
+            });
+        };
+        let bindings = self.bindings(1)?;
+        let stopwatch = Stopwatch::new(&logical, clock)?;
+        calibrate(NAME, wanted, |iterations| {
+            self.dispatches = split(iterations);
+            stopwatch.time(|commands| self.dispatch(commands, &bindings, 0))
+        })
     }
 
     fn bindings(&self, slots: u32) -> Result<Bindings, Error> {
