@@ -4,6 +4,8 @@
 //! the analysis are those of a real scan. Twelve pairs give an exact level of 96.1 %, and a
 //! thousand repetitions tell 93 % and 99 % from it with certainty: their standard error is 0.6 %.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 mod common;
 
 use narrows_gpu::soft::SoftConfig;

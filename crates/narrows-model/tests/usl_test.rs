@@ -1,6 +1,8 @@
 //! How often the bootstrap is right about curves whose law is known: the USL test's false alarms
 //! and misses, and the coverage of the fitted coefficients.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 mod common;
 
 use common::{empty, strategy};

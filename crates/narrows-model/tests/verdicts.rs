@@ -1,5 +1,7 @@
 //! What a scan answers to planted throughputs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 mod common;
 
 use common::{Planted, add, at, empty, pool, strategy};

@@ -1,6 +1,8 @@
 //! `docs/json.md` and the JSON say the same: every field is documented with its type and with
 //! whether it may be null, and every documented field exists.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 #[path = "../../narrows-model/tests/common/mod.rs"]
 mod common;
 

@@ -1,6 +1,8 @@
 //! The text of a scan, as a user sees it. To accept a changed text: `INSTA_UPDATE=always cargo test
 //! -p narrows-report`, then read the difference.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+
 #[path = "../../narrows-model/tests/common/mod.rs"]
 mod common;
 
