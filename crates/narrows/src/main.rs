@@ -12,6 +12,7 @@ mod launch;
 mod output;
 mod probe_image;
 mod recorded;
+mod streamed;
 
 use clap::Parser;
 use std::process::ExitCode;

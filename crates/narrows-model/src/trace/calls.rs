@@ -7,7 +7,7 @@ use narrows_trace::{Api, CallId, CallKind};
 use std::collections::BTreeMap;
 
 /// The layer in which a call does its work: by the rules for functions, then by its interface.
-pub(crate) fn layer_of(rules: &Rules, call: &CallName) -> Layer {
+pub fn layer_of(rules: &Rules, call: &CallName) -> Layer {
     if let Placement::Known(layer) = rules.function(&call.name) {
         return layer;
     }
@@ -124,7 +124,7 @@ fn row(sum: Sum, all: u64, rules: &Rules) -> TraceCall {
 }
 
 /// The call's name; a number where the table does not hold it.
-pub(crate) fn name_of(process: &ProcessRecord, call: CallId) -> CallName {
+pub fn name_of(process: &ProcessRecord, call: CallId) -> CallName {
     let known = process.calls.get(&call).cloned();
     known.unwrap_or_else(|| CallName {
         name: match call {

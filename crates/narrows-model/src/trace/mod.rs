@@ -17,7 +17,7 @@ mod times;
 mod types;
 mod waits;
 
-pub(crate) use calls::{layer_of, name_of};
+pub use calls::{layer_of, name_of};
 pub use from_trace::{Ledgers, recording};
 pub use places::{Place, Places, modules_at, wanted};
 pub use recording::{
@@ -27,7 +27,8 @@ pub use recording::{
 pub use summary::{Input, summarise};
 pub use times::Times;
 pub use types::{LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
-pub(crate) use waits::{layer_of_wait, thread_name};
+pub use waits::layer_of_wait;
+pub(crate) use waits::thread_name;
 
 #[cfg(test)]
 mod tests;

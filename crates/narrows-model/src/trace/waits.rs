@@ -171,7 +171,7 @@ impl Context<'_> {
 }
 
 /// The wait's layer, and whether it is a guess because no rule knows the object.
-pub(crate) fn layer_of_wait(
+pub fn layer_of_wait(
     rules: &Rules,
     process: &ProcessRecord,
     kind: WaitKind,

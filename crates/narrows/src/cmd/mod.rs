@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments and the plan they become.
 
 pub(crate) mod audit;
+pub(crate) mod export;
 pub(crate) mod report;
 pub(crate) mod report_trace;
 pub(crate) mod scan;
@@ -18,6 +19,8 @@ pub(crate) enum Command {
     Report(report::Args),
     /// Run a program with the probe inside: its GPU calls, and who waited for whom
     Trace(trace::Args),
+    /// Write a trace's timeline for Perfetto, the Firefox Profiler or as CSV
+    Export(export::Args),
     /// List what a program can call and what the probe would see, without running it
     Audit(audit::Args),
     /// A worker of the process pool (started by scan itself)
@@ -31,6 +34,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scan(args) => scan::run(args),
         Command::Report(args) => report::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Export(args) => export::run(args),
         Command::Audit(args) => audit::run(args),
         Command::PoolWorker(args) => scan::run_worker(args),
     }
