@@ -103,6 +103,7 @@ unsafe extern "C" fn look_at(info: *mut dl_phdr_info, _: usize, _: *mut c_void) 
 struct Object<'a> {
     bias: usize,
     path: *const c_char,
+    driver: *const c_char,
     headers: &'a [Elf64_Phdr],
     symbols: *const Elf64_Sym,
     names: *const c_char,
@@ -133,6 +134,7 @@ impl<'a> Object<'a> {
         let mut object = Self {
             bias,
             path: info.dlpi_name,
+            driver: null(),
             headers,
             symbols: null(),
             names: null(),
@@ -152,10 +154,11 @@ impl<'a> Object<'a> {
         if object.names.is_null() || object.symbols.is_null() {
             return None;
         }
-        let links = entries(first)
+        object.driver = entries(first)
             .filter(|[tag, _]| *tag == DT_NEEDED)
-            .any(|[_, name]| is_driver(object.names.wrapping_add(name as usize)));
-        links.then_some(object)
+            .map(|[_, name]| object.names.wrapping_add(name as usize))
+            .find(|name| is_driver(*name))?;
+        Some(object)
     }
 
     /// Replaces what the object was bound to.
@@ -211,16 +214,21 @@ impl<'a> Object<'a> {
     /// What the dynamic linker would bind `name` to for this object.
     fn bound(&self, name: &CStr, own: &mut *mut c_void) -> *const () {
         if own.is_null() {
-            // SAFETY: opens what is open already; the program itself has an empty name.
-            *own = unsafe { libc::dlopen(self.own_name(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+            *own = open_again(self.own_name());
         }
-        match system_dlsym() {
-            // SAFETY: a handle, and a C string.
-            Some(dlsym) if !own.is_null() => {
-                unsafe { dlsym(*own, name.as_ptr()) }.cast_const().cast()
-            }
-            _ => null(),
+        let found = ask(*own, name);
+        if !self.contains(found) {
+            return found;
         }
+        // A program at a fixed address answers with its own way to the resolver, as the address
+        // that all objects shall know the function by.
+        let driver = open_again(self.driver);
+        let found = ask(driver, name);
+        if !driver.is_null() {
+            // SAFETY: gives back what was taken here.
+            unsafe { libc::dlclose(driver) };
+        }
+        found
     }
 
     fn own_name(&self) -> *const c_char {
@@ -262,6 +270,23 @@ impl<'a> Object<'a> {
             // SAFETY: as it was.
             unsafe { libc::mprotect(start, page, libc::PROT_READ) };
         }
+    }
+}
+
+/// A handle of an object that is loaded already; null is the program itself.
+fn open_again(name: *const c_char) -> *mut c_void {
+    // SAFETY: null or a C string.
+    unsafe { libc::dlopen(name, libc::RTLD_LAZY | libc::RTLD_NOLOAD) }
+}
+
+/// What the system answers to `name`.
+fn ask(handle: *mut c_void, name: &CStr) -> *const () {
+    match system_dlsym() {
+        // SAFETY: a handle, and a C string.
+        Some(dlsym) if !handle.is_null() => {
+            unsafe { dlsym(handle, name.as_ptr()) }.cast_const().cast()
+        }
+        _ => null(),
     }
 }
 
