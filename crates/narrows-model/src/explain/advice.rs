@@ -177,7 +177,7 @@ pub(super) fn advice(verdict: &Verdict, causes: &[Cause], calls: &[TraceCall]) -
         chosen
             .iter()
             .any(|(l, c)| r.layers.contains(l) && r.classes.contains(c))
-            && (r.apis.is_empty() || r.apis.iter().any(|api| called(api)))
+            && (r.apis.is_empty() || r.apis.iter().any(&called))
     };
     REMEDIES.iter().filter(fits).map(Remedy::shown).collect()
 }
