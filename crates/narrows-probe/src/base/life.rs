@@ -4,7 +4,7 @@ use super::config::Config;
 use super::local::{Errno, Local, Mode, local};
 use super::scope::Inside;
 use super::state::{self, Event, State};
-use super::{config, modules, thread};
+use super::{calibrate, config, modules, thread};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use narrows_trace::Loss;
 use narrows_trace::writer::{Options, Writer};
@@ -22,9 +22,14 @@ extern "C" fn at_load() {
     }
 }
 
-/// Runs at the process's regular end, after the program's own destructors. Nothing is closed:
-/// threads may still run.
+/// Runs at the process's regular end, after the program's own destructors.
 extern "C" fn at_exit() {
+    finish();
+}
+
+/// Brings the recording up to date and marks it as ended. Nothing is closed: threads may still
+/// run, and what they do still counts.
+pub(crate) fn finish() {
     let Some(writer) = state::writer() else {
         return;
     };
@@ -77,7 +82,11 @@ pub(crate) fn start() {
         // SAFETY: the handler is a function of the right type that lives as long as the process.
         unsafe { libc::pthread_atfork(None, None, Some(after_fork_in_child)) };
     }
+    if !child {
+        calibrate::measure();
+    }
     state::advance(Event::Open);
+    calibrate::tell(writer);
     flush_not_ready(writer);
     modules::tell_again();
     crate::gpu::started();

@@ -6,6 +6,7 @@
 //! - [`Real`]: the next definition of a C library function;
 //! - [`Inside`]: marks the probe's own work, so that functions it calls are not recorded.
 
+pub(crate) mod calibrate;
 pub(crate) mod config;
 pub(crate) mod cpu;
 pub(crate) mod elf;

@@ -1,8 +1,9 @@
-//! `syscall(SYS_futex, ...)`: how Rust's standard library and C++20 atomics wait and wake. All
-//! other system calls jump straight on.
+//! `syscall(SYS_futex, ...)`: how Rust's standard library and C++20 atomics wait and wake; and
+//! `syscall(SYS_clone, ...)` that makes a process with memory of its own, which the C library's
+//! fork handlers do not see. All other system calls jump straight on.
 
 use super::waits::{self, Site, Waiting, ready};
-use crate::base::Real;
+use crate::base::{Real, life};
 use core::ffi::c_long;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use narrows_trace::{Ticks, WaitKind};
@@ -43,6 +44,13 @@ unsafe extern "C-unwind" fn syscall(
         ".cfi_startproc",
         "cmp rdi, {futex}",
         "je 2f",
+        "cmp rdi, {fork}",
+        "je 2f",
+        "cmp rdi, {clone}",
+        "jne 3f",
+        "test rsi, {clone_vm}",
+        "jz 2f",
+        "3:",
         "mov rax, qword ptr [rip + {address}]",
         "test rax, rax",
         "jz 2f",
@@ -62,6 +70,9 @@ unsafe extern "C-unwind" fn syscall(
         "ret",
         ".cfi_endproc",
         futex = const libc::SYS_futex,
+        fork = const libc::SYS_fork,
+        clone = const libc::SYS_clone,
+        clone_vm = const libc::CLONE_VM,
         address = sym ADDRESS,
         body = sym body,
     );
@@ -69,6 +80,10 @@ unsafe extern "C-unwind" fn syscall(
     core::arch::naked_asm!(
         "cmp x0, #{futex}",
         "b.eq 2f",
+        "cmp x0, #{clone}",
+        "b.ne 3f",
+        "tbz x1, #{clone_vm_bit}, 2f",
+        "3:",
         "adrp x16, {address}",
         "ldr x16, [x16, #:lo12:{address}]",
         "cbz x16, 2f",
@@ -77,6 +92,8 @@ unsafe extern "C-unwind" fn syscall(
         "mov x7, x30",
         "b {body}",
         futex = const libc::SYS_futex,
+        clone = const libc::SYS_clone,
+        clone_vm_bit = const libc::CLONE_VM.trailing_zeros(),
         address = sym ADDRESS,
         body = sym body,
     );
@@ -92,6 +109,15 @@ const LOCK_PI2: usize = 13;
 /// Without the flags for private futexes and the clock.
 const COMMAND: usize = 0x7f;
 
+/// Of the calls that the stub sends here: the stub has seen that they do not share our memory.
+fn makes_process(number: c_long) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let old_fork = number == libc::SYS_fork;
+    #[cfg(not(target_arch = "x86_64"))]
+    let old_fork = false;
+    number == libc::SYS_clone || old_fork
+}
+
 #[allow(clippy::too_many_arguments)]
 unsafe extern "C-unwind" fn body(
     number: c_long,
@@ -106,7 +132,15 @@ unsafe extern "C-unwind" fn body(
     let Some(real) = REAL.get() else {
         return -1;
     };
-    let (true, Some(recording)) = (number == libc::SYS_futex, ready()) else {
+    if number != libc::SYS_futex {
+        // SAFETY: the caller's arguments.
+        let status = unsafe { real(number, a, b, c, d, e, f) };
+        if status == 0 && makes_process(number) {
+            life::after_fork_in_child();
+        }
+        return status;
+    }
+    let Some(recording) = ready() else {
         // SAFETY: the caller's arguments.
         return unsafe { real(number, a, b, c, d, e, f) };
     };

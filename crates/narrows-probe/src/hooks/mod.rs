@@ -24,6 +24,8 @@ mod spawn;
 mod spin;
 mod waits;
 
+pub(crate) use mutex::{lock_and_unlock, lock_and_unlock_real};
+
 use crate::base::Real;
 
 /// A set of real functions, so that all can be looked up at the start.

@@ -8,6 +8,7 @@
 
 use super::waits::{Recording, Site, Waiting, acquired, holds, ready, valid_clock, valid_limit};
 use super::{gil, waits};
+use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use libc::{clockid_t, pthread_mutex_t, timespec};
 use narrows_trace::{Ticks, Tid, WaitKind};
@@ -16,6 +17,7 @@ real! {
     TRYLOCK = pthread_mutex_trylock(*mut pthread_mutex_t) -> c_int;
     LOCK = pthread_mutex_lock(*mut pthread_mutex_t) -> c_int;
     TIMEDLOCK = pthread_mutex_timedlock(*mut pthread_mutex_t, *const timespec) -> c_int;
+    UNLOCK = pthread_mutex_unlock(*mut pthread_mutex_t) -> c_int;
     CLOCKLOCK = pthread_mutex_clocklock(*mut pthread_mutex_t, clockid_t, *const timespec) -> c_int;
 }
 
@@ -233,5 +235,31 @@ unsafe fn limited(
         }
         // SAFETY: the caller's mutex.
         Err(waits) => unsafe { finish(recording, mutex, site, waits, real) },
+    }
+}
+
+/// For calibration only: nobody else knows it.
+struct Own(UnsafeCell<pthread_mutex_t>);
+// SAFETY: a mutex is made for being shared.
+unsafe impl Sync for Own {}
+static OWN: Own = Own(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+
+/// The hook's path over a free mutex, and the real unlock.
+pub(crate) fn lock_and_unlock() {
+    // SAFETY: our own mutex.
+    unsafe { lock(OWN.0.get(), 1) };
+    if let Some(unlock) = UNLOCK.get() {
+        // SAFETY: our own mutex, locked above.
+        unsafe { unlock(OWN.0.get()) };
+    }
+}
+
+/// The same without the hook.
+pub(crate) fn lock_and_unlock_real() {
+    if let (Some(lock), Some(unlock)) = (LOCK.get(), UNLOCK.get()) {
+        // SAFETY: our own mutex.
+        unsafe { lock(OWN.0.get()) };
+        // SAFETY: our own mutex, locked above.
+        unsafe { unlock(OWN.0.get()) };
     }
 }

@@ -23,6 +23,9 @@ real! {
     FEXECVE = fexecve(c_int, List, List) -> c_int;
     EXECVEAT = execveat(c_int, Path, List, List, c_int) -> c_int;
     FORK = _Fork() -> c_int;
+    EXIT = _exit(c_int) -> c_int;
+    EXIT_TOO = _Exit(c_int) -> c_int;
+    QUICK_EXIT = quick_exit(c_int) -> c_int;
 }
 
 before! {
@@ -35,6 +38,26 @@ before! {
     fn execle = before_execle;
     fn fexecve = before_fexecve;
     fn execveat = before_execveat;
+    fn _exit = before_exit;
+    fn _Exit = before_exit_too;
+    fn quick_exit = before_quick_exit;
+}
+
+/// Ends that skip destructors. A child of `vfork` ends like this in its parent's memory, and is
+/// told apart by its process id.
+extern "C" fn before_exit() -> usize {
+    life::finish();
+    EXIT.get().map_or(0, |real| real as usize)
+}
+
+extern "C" fn before_exit_too() -> usize {
+    life::finish();
+    EXIT_TOO.get().map_or(0, |real| real as usize)
+}
+
+extern "C" fn before_quick_exit() -> usize {
+    life::finish();
+    QUICK_EXIT.get().map_or(0, |real| real as usize)
 }
 
 /// Declares what happens before an `exec` function: the recording is brought up to date, because

@@ -4,7 +4,7 @@
 //! What the new thread needs to know waits in a fixed table; when that is full, the thread is
 //! created as if there were no hook, and registers at its first hooked call.
 
-use crate::base::{Call, scope, state};
+use crate::base::{Call, scope};
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,8 @@ unsafe extern "C-unwind" fn pthread_create(
     let Some(real) = CREATE.get() else {
         return libc::EAGAIN;
     };
-    let slot = state::writer().and_then(|_| take());
+    // A forked child opens its recording here, before it has other threads that would not wait.
+    let slot = scope::ready().and_then(|_| take());
     let Some(slot) = slot else {
         // SAFETY: the caller's arguments.
         return unsafe { real(thread, attributes, start, argument) };

@@ -11,6 +11,7 @@
 mod exit;
 mod file;
 mod log;
+mod scratch;
 mod shared;
 mod start;
 mod stats;
@@ -18,6 +19,7 @@ mod thread;
 mod timeline;
 mod types;
 
+pub use scratch::Scratch;
 pub use types::{CpuSample, GpuSpan, Module, Options, Wait, WriterError};
 
 use crate::layout::log_tag;

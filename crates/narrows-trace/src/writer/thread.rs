@@ -89,6 +89,26 @@ impl ThreadState {
         self.number.set(no);
     }
 
+    /// Makes the state write into given memory, from the chunk's beginning, with no recording
+    /// behind it.
+    pub(super) fn write_into(
+        &self,
+        slot: &'static Slot,
+        chunk: &'static ChunkHead,
+        call: CallId,
+        block: &'static CallStat,
+    ) {
+        let base = core::ptr::from_ref(chunk).cast_mut().cast::<u64>();
+        self.slot.set(Some(slot));
+        self.chunk.set(Some(chunk));
+        self.cursor
+            .set(base.wrapping_byte_add(size_of::<ChunkHead>()));
+        self.limit.set(base.wrapping_byte_add(CHUNK_BYTES));
+        if let Some(place) = self.calls.get(usize::from(call.0)) {
+            place.set(Some(block));
+        }
+    }
+
     /// Forgets everything: a stale handle then does nothing.
     pub(super) fn clear(&self) {
         self.cursor.set(core::ptr::null_mut());
