@@ -3,4 +3,6 @@
 #![cfg(target_os = "linux")]
 
 mod cuda;
+mod opencl;
 mod support;
+mod vulkan;

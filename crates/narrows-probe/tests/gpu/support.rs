@@ -124,8 +124,9 @@ impl Bench {
     pub fn injected(&self, program: &Path, words: &[&str], env: &[(&str, &str)]) -> Seen {
         let name = format!("trace{}", next());
         let mut command = self.command(program);
-        command.args(words).envs(env.iter().copied());
+        command.args(words);
         let folder = self.inject(&mut command, &name);
+        command.envs(env.iter().copied());
         let output = command.output().expect("runs");
         Seen {
             trace: Trace::open(&folder).expect("a trace"),
@@ -264,4 +265,51 @@ pub fn python_library(start: &str) -> PathBuf {
             environment.display()
         )
     })
+}
+
+/// What `ltrace`, a tracer of its own kind, counts in a plain run: calls by name, for names that
+/// match `pattern` and start with `prefix`.
+pub fn ltrace(
+    bench: &Bench,
+    program: &Path,
+    words: &[&str],
+    prefix: &str,
+) -> BTreeMap<String, u64> {
+    let file = bench.path("ltrace.out");
+    let mut command = bench.command("ltrace");
+    command.args(["-f", "-c", "-e", &format!("{prefix}*"), "-o"]);
+    let done = command
+        .arg(&file)
+        .arg(program)
+        .args(words)
+        .output()
+        .expect("install ltrace");
+    assert!(done.status.success(), "ltrace: {}", text(&done.stderr));
+    let table = std::fs::read_to_string(file).expect("ltrace writes its table");
+    table
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace().rev();
+            let (name, count) = (words.next()?, words.next()?);
+            Some((name.to_owned(), count.parse().ok()?))
+        })
+        // Its pattern lets "close" through for "cl*": functions of the interface go on in capitals.
+        .filter(|(name, _): &(String, u64)| {
+            name.strip_prefix(prefix)
+                .is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_uppercase()))
+        })
+        .collect()
+}
+
+/// Asserts that `recorded` has what `counted` has, less what the hooks leave out on purpose.
+pub fn assert_same_counts(
+    recorded: &BTreeMap<String, u64>,
+    counted: &BTreeMap<String, u64>,
+    left_out: &[&str],
+) {
+    let mut counted = counted.clone();
+    for name in left_out {
+        counted.remove(*name);
+    }
+    assert_eq!(recorded, &counted);
 }
