@@ -2,6 +2,8 @@
 //!
 //! `cost FOLDER [THREADS [ROUNDS]]`; used by `bench/recorder`.
 
+#![allow(clippy::expect_used, reason = "a benchmark stops at the first error")]
+
 use narrows_trace::writer::{Options, Wait, Writer};
 use narrows_trace::{Api, CallKind, CodeAddr, LockAddr, ObjectId, Ticks, Tid, WaitKind};
 use std::ffi::CString;

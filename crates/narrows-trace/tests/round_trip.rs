@@ -1,5 +1,7 @@
 //! What the writer was told is what the reader says.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod common;
 
 use common::{first_thread, handle, ledger, process, tid, writer};
@@ -274,9 +276,12 @@ fn check_calls(process: &Process, told: &[Told]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Count, ticks, longest, waits by owner.
+type Sum = (u64, u64, u64, BTreeMap<Option<Tid>, u64>);
+
 fn check_waits(process: &Process, told: &[Told]) -> Result<(), TestCaseError> {
     let thread = &process.threads[&first_thread(process)];
-    let mut sums: BTreeMap<SiteKey, (u64, u64, u64, BTreeMap<Option<Tid>, u64>)> = BTreeMap::new();
+    let mut sums: BTreeMap<SiteKey, Sum> = BTreeMap::new();
     let mut acquires: BTreeMap<u8, u64> = BTreeMap::new();
     let mut current = CallId::NONE;
     for told in told {

@@ -69,6 +69,9 @@ pub struct Process {
     pub calls: BTreeMap<CallId, CallInfo>,
     /// Shared objects in the order they were seen.
     pub modules: Vec<ModuleInfo>,
+    /// Log records that were begun and not finished: by threads that were killed, or, in a running
+    /// trace, that are at it.
+    pub unfinished_records: u64,
     /// Keys and values in the order they were written.
     pub notes: Vec<(String, String)>,
     /// Threads, ended ones among them.
@@ -336,12 +339,6 @@ fn read_log(folder: &Path, log: &Opened, problems: &mut Vec<Problem>) -> Content
             contents.unknown
         ));
     }
-    if contents.unfinished > 0 {
-        report(&format!(
-            "holds {} records that were never finished",
-            contents.unfinished
-        ));
-    }
     contents
 }
 
@@ -401,6 +398,7 @@ fn assemble(
         clock: ClockMap::new(pairs, (rate != 0).then_some(rate)),
         calls: contents.calls,
         modules: contents.modules,
+        unfinished_records: contents.unfinished,
         notes: contents.notes,
         threads: threads(contents.ended, live, blocks),
         losses: thread::losses(losses),

@@ -14,7 +14,7 @@
 //! A bucket is `bucket:10 count:54`. "Shortest" has its bits inverted, as in the blocks.
 
 use super::file::Unit;
-use super::log::{ENDED_BYTES, Record};
+use super::log::Record;
 use super::shared::Shared;
 use super::stats::{add_owner, add_up_to_limit};
 use super::thread::{ThreadState, bump, raise};
@@ -130,7 +130,7 @@ fn write_records(shared: &'static Shared, state: &ThreadState, slot: &Slot, end:
 }
 
 fn claim(shared: &'static Shared, tag: u8, words: u64) -> Option<Record> {
-    shared.record(tag, words, ENDED_BYTES)
+    shared.record(tag, words, shared.log.limit_of_ended())
 }
 
 fn write_call(shared: &'static Shared, number: u32, block: &CallStat) -> Option<()> {

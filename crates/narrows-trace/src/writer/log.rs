@@ -4,13 +4,11 @@
 //! that dies in the middle leaves a record that can be stepped over, never a hole.
 
 use super::file::{Folder, GrowingFile};
-use crate::layout::{FileKind, HEAD_BYTES, LOG_COMMITTED};
+use crate::layout::{HEAD_BYTES, LOG_COMMITTED};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes of the log at most.
-pub(super) const LOG_BYTES: u64 = 32 << 20;
-/// Ended threads stop here, so that names and modules always find room.
-pub(super) const ENDED_BYTES: u64 = 24 << 20;
+/// Least and greatest size of the log.
+pub(super) const LOG_BYTES: (u64, u64) = (64 << 10, 64 << 20);
 /// Longest byte string in a record.
 const LONGEST: usize = 32 << 10;
 
@@ -18,6 +16,7 @@ pub(super) struct Log {
     pub(super) file: GrowingFile,
     /// All bytes before it are claimed.
     tail: AtomicU64,
+    limit: AtomicU64,
 }
 
 /// A claimed record.
@@ -41,7 +40,19 @@ pub(super) fn words_of(bytes: &[u8]) -> u64 {
 }
 
 impl Log {
-    pub(super) const UNITS: u32 = (LOG_BYTES / FileKind::Log.unit() as u64) as u32;
+    pub(super) fn set_limit(&self, bytes: u64) {
+        self.limit.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes of records at most.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Ended threads stop here, so that names and modules always find room.
+    pub(super) fn limit_of_ended(&self) -> u64 {
+        self.limit() / 4 * 3
+    }
 
     /// Bytes claimed.
     pub(super) fn bytes(&self) -> u64 {

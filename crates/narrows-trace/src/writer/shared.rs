@@ -4,7 +4,7 @@
 //! ends there. That is how a child cannot write into its parent's files.
 
 use super::file::{Folder, Units};
-use super::log::{LOG_BYTES, Log, Record};
+use super::log::{Log, Record};
 use super::thread::ThreadState;
 use super::timeline::Timeline;
 use crate::layout::{
@@ -89,21 +89,20 @@ impl Shared {
 
     /// Claims a log record below `limit` bytes.
     pub(super) fn record(&'static self, tag: u8, words: u64, limit: u64) -> Option<Record> {
-        self.log.claim(&self.folder, tag, words, limit)
+        let record = self.log.claim(&self.folder, tag, words, limit)?;
+        if let Some(process) = self.process() {
+            process
+                .log_bytes
+                .fetch_max(self.log.bytes(), Ordering::Relaxed);
+        }
+        Some(record)
     }
 
     /// Claims a log record; a full log is counted.
     pub(super) fn record_or_lose(&'static self, tag: u8, words: u64) -> Option<Record> {
-        let record = self.record(tag, words, LOG_BYTES);
-        match &record {
-            Some(_) => {
-                if let Some(process) = self.process() {
-                    process
-                        .log_bytes
-                        .fetch_max(self.log.bytes(), Ordering::Relaxed);
-                }
-            }
-            None => self.lost(Loss::LogFull, 1),
+        let record = self.record(tag, words, self.log.limit());
+        if record.is_none() {
+            self.lost(Loss::LogFull, 1);
         }
         record
     }

@@ -1,7 +1,7 @@
 //! The beginning of a process's recording, and of a thread's.
 
 use super::file::{PATH_BYTES, Path};
-use super::log::Log;
+use super::log::LOG_BYTES;
 use super::shared::{Kept, MAX_THREADS, Region, Shared};
 use super::thread::ThreadState;
 use super::types::{Options, WriterError};
@@ -116,12 +116,15 @@ fn map_files(region: &'static Region, options: &Options) -> Result<(), WriterErr
     let chunks = u32::try_from(chunks).unwrap_or(u32::MAX).min(1 << 24);
     let calls = (CALLS_BYTES / size_of::<CallStat>()) as u32;
     let sites = (SITES_BYTES / size_of::<SiteStat>()) as u32;
+    let log_bytes = options.log_bytes.clamp(LOG_BYTES.0, LOG_BYTES.1);
+    let log_units = (log_bytes / FileKind::Log.unit() as u64) as u32;
+    shared.log.set_limit(log_bytes);
     shared.threads.set_capacity(threads);
     shared.calls.set_capacity(calls);
     shared.sites.set_capacity(sites);
     shared.timeline.set_capacity(chunks);
     let files = [
-        (&shared.log.file, FileKind::Log, Log::UNITS),
+        (&shared.log.file, FileKind::Log, log_units),
         (&shared.threads.file, FileKind::Threads, threads),
         (&shared.calls.file, FileKind::Calls, calls),
         (&shared.sites.file, FileKind::Sites, sites),

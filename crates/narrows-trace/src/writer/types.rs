@@ -9,6 +9,9 @@ pub struct Options {
     pub timeline_bytes: u64,
     /// Threads alive at once that get a slot.
     pub max_threads: u32,
+    /// Bytes of the log at most: names, modules, notes, and in three quarters of it ended threads
+    /// one by one (beyond, they are combined).
+    pub log_bytes: u64,
 }
 
 impl Default for Options {
@@ -16,6 +19,7 @@ impl Default for Options {
         Self {
             timeline_bytes: 256 << 20,
             max_threads: 4096,
+            log_bytes: 32 << 20,
         }
     }
 }
