@@ -9,6 +9,7 @@ mod audit;
 mod cmd;
 mod failure;
 mod launch;
+mod live;
 mod output;
 mod probe_image;
 mod recorded;

@@ -66,6 +66,11 @@ impl Recorded {
     }
 }
 
+/// An error that the user's input caused.
+pub(crate) fn input(error: impl std::fmt::Display) -> anyhow::Error {
+    WrongInput::from_error(error)
+}
+
 /// Is this the folder of a trace (or of one process of it)?
 pub(crate) fn is_trace(path: &Path) -> bool {
     path.is_dir()

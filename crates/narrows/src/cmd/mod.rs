@@ -5,6 +5,7 @@ pub(crate) mod export;
 pub(crate) mod report;
 pub(crate) mod report_trace;
 pub(crate) mod scan;
+pub(crate) mod top;
 pub(crate) mod trace;
 
 use clap::Subcommand;
@@ -21,6 +22,8 @@ pub(crate) enum Command {
     Trace(trace::Args),
     /// Write a trace's timeline for Perfetto, the Firefox Profiler or as CSV
     Export(export::Args),
+    /// Watch a running trace: threads, calls per second, hottest locks
+    Top(top::Args),
     /// List what a program can call and what the probe would see, without running it
     Audit(audit::Args),
     /// A worker of the process pool (started by scan itself)
@@ -35,6 +38,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Export(args) => export::run(args),
+        Command::Top(args) => top::run(args),
         Command::Audit(args) => audit::run(args),
         Command::PoolWorker(args) => scan::run_worker(args),
     }
