@@ -195,7 +195,7 @@ fn drive_vulkan() {
         common::every_strategy(device.as_ref(), work);
     }
     common::refuses_misuse(device.as_ref());
-    drop(device);
+    common::lanes_outlive_the_device(device);
     println!("all lanes ran");
 }
 

@@ -106,3 +106,8 @@ fn devices_say_who_they_are() {
         }
     }
 }
+
+#[test]
+fn lanes_outlive_the_device() {
+    common::lanes_outlive_the_device(open());
+}

@@ -176,3 +176,8 @@ fn impossible_settings_are_refused() {
         assert!(SoftBackend::new(config).devices().is_err());
     }
 }
+
+#[test]
+fn lanes_outlive_the_device() {
+    common::lanes_outlive_the_device(open(quick()));
+}

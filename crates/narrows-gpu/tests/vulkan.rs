@@ -103,3 +103,8 @@ fn devices_say_who_they_are() {
         }
     }
 }
+
+#[test]
+fn lanes_outlive_the_device() {
+    common::lanes_outlive_the_device(open());
+}

@@ -4,7 +4,7 @@ use super::NAME;
 use crate::{DeviceInfo, Error};
 use ash::vk;
 use std::ffi::{CStr, c_char};
-use std::sync::Arc;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 const REMEDY: &str = "install a Vulkan loader and driver \
     (Debian: libvulkan1 and mesa-vulkan-drivers, or your vendor's driver)";
@@ -32,7 +32,9 @@ pub(super) fn error(call: &'static str, code: vk::Result) -> Error {
     }
 }
 
-/// An instance.
+/// The process's instance. It is made once and never destroyed: destroying it unloads the driver,
+/// and a thread that has used a driver and ends after that crashes in the driver's thread-local
+/// destructors, which are gone. Lanes end on their own threads, so nobody could order the two.
 pub(super) struct Instance {
     raw: ash::Instance,
     /// Vulkan version of the instance.
@@ -51,9 +53,20 @@ pub(super) struct Physical {
 }
 
 impl Instance {
-    pub(super) fn open() -> Result<Arc<Self>, Error> {
+    /// The instance, made by the first call that succeeds.
+    pub(super) fn get() -> Result<&'static Self, Error> {
+        static MADE: OnceLock<Instance> = OnceLock::new();
+        static MAKING: Mutex<()> = Mutex::new(());
+        let _guard = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+        match MADE.get() {
+            Some(instance) => Ok(instance),
+            None => Self::make().map(|instance| MADE.get_or_init(|| instance)),
+        }
+    }
+
+    fn make() -> Result<Self, Error> {
         // SAFETY: loading runs the initialisers of the system's Vulkan loader, which are made to
-        // run in any process; `Instance` keeps the entry alive as long as the instance.
+        // run in any process; `Instance` keeps the entry alive.
         let entry = unsafe { ash::Entry::load() }.map_err(|e| Error::NoLoader {
             backend: NAME,
             library: library().into(),
@@ -68,8 +81,7 @@ impl Instance {
             .application_name(c"narrows")
             .api_version(version);
         let info = vk::InstanceCreateInfo::default().application_info(&app);
-        // SAFETY: `info` and what it points to live until the call returns; the instance is
-        // destroyed in `drop`, before the entry.
+        // SAFETY: `info` and what it points to live until the call returns.
         let raw = match unsafe { entry.create_instance(&info, None) } {
             Ok(raw) => raw,
             Err(vk::Result::ERROR_INCOMPATIBLE_DRIVER) => {
@@ -80,11 +92,11 @@ impl Instance {
             }
             Err(code) => return Err(error("vkCreateInstance", code)),
         };
-        Ok(Arc::new(Self {
+        Ok(Self {
             raw,
             version,
             _entry: entry,
-        }))
+        })
     }
 
     pub(super) fn raw(&self) -> &ash::Instance {
@@ -200,13 +212,6 @@ impl Instance {
         let layers = unsafe { self.raw.enumerate_device_layer_properties(raw) };
         let layers = status("vkEnumerateDeviceLayerProperties", layers)?;
         Ok(layers.iter().map(|l| text(&l.layer_name)).collect())
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        // SAFETY: every device holds an `Arc` of this, so none is left.
-        unsafe { self.raw.destroy_instance(None) };
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct VulkanDevice {
     /// The one-queue device of preparation and of lanes that share a queue, while there are any.
     one_queue: Mutex<Weak<Opened>>,
     prepared: Mutex<HashMap<Work, Preparation>>,
-    instance: Arc<Instance>,
+    instance: &'static Instance,
 }
 
 /// A `VkDevice` and the programs built on it.
@@ -25,8 +25,8 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    fn new(instance: &Arc<Instance>, physical: &Physical, queues: u32) -> Result<Arc<Self>, Error> {
-        let logical = Logical::open(Arc::clone(instance), physical, queues)?;
+    fn new(instance: &Instance, physical: &Physical, queues: u32) -> Result<Arc<Self>, Error> {
+        let logical = Logical::open(instance, physical, queues)?;
         Ok(Arc::new(Self {
             logical,
             programs: Mutex::default(),
@@ -53,8 +53,6 @@ impl Opened {
 /// A `VkDevice` with queues of one family.
 pub(super) struct Logical {
     raw: ash::Device,
-    /// Dropped after the device is destroyed.
-    _instance: Arc<Instance>,
     family: u32,
     queues: Vec<vk::Queue>,
     memory: vk::PhysicalDeviceMemoryProperties,
@@ -66,7 +64,7 @@ pub(super) struct Logical {
 }
 
 impl Logical {
-    fn open(instance: Arc<Instance>, physical: &Physical, queues: u32) -> Result<Arc<Self>, Error> {
+    fn open(instance: &Instance, physical: &Physical, queues: u32) -> Result<Arc<Self>, Error> {
         let priorities = vec![1.0; queues as usize];
         let family = [vk::DeviceQueueCreateInfo::default()
             .queue_family_index(physical.family)
@@ -78,7 +76,7 @@ impl Logical {
             info = info.push_next(&mut storage);
         }
         // SAFETY: family, count and feature are what the physical device said; `info` and what it
-        // points to live until the call returns; destroyed in `drop`, before the instance.
+        // points to live until the call returns; destroyed in `drop`.
         let raw = unsafe { instance.raw().create_device(physical.raw, &info, None) };
         let raw = status("vkCreateDevice", raw)?;
         // SAFETY: the device was created with `queues` queues of this family.
@@ -98,7 +96,6 @@ impl Logical {
             timestamps: physical.timestamps,
             first_queue: Arc::default(),
             all_queues: Arc::default(),
-            _instance: instance,
         }))
     }
 
@@ -212,8 +209,8 @@ impl Drop for Logical {
 
 impl VulkanDevice {
     /// Makes sure that the device can be opened.
-    pub(super) fn open(instance: Arc<Instance>, physical: Physical) -> Result<Self, Error> {
-        Opened::new(&instance, &physical, 1)?;
+    pub(super) fn open(instance: &'static Instance, physical: Physical) -> Result<Self, Error> {
+        Opened::new(instance, &physical, 1)?;
         Ok(Self {
             physical,
             one_queue: Mutex::default(),
@@ -226,7 +223,7 @@ impl VulkanDevice {
     /// submissions to the others time on some drivers.
     fn opened(&self, layout: QueueLayout, threads: u32) -> Result<Arc<Opened>, Error> {
         if layout == QueueLayout::Own {
-            return Opened::new(&self.instance, &self.physical, threads);
+            return Opened::new(self.instance, &self.physical, threads);
         }
         let mut one = self
             .one_queue
@@ -235,7 +232,7 @@ impl VulkanDevice {
         if let Some(opened) = one.upgrade() {
             return Ok(opened);
         }
-        let opened = Opened::new(&self.instance, &self.physical, 1)?;
+        let opened = Opened::new(self.instance, &self.physical, 1)?;
         *one = Arc::downgrade(&opened);
         Ok(opened)
     }

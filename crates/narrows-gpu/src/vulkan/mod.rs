@@ -49,12 +49,12 @@ impl Backend for VulkanBackend {
     }
 
     fn devices(&self) -> Result<Vec<DeviceInfo>, Error> {
-        let physicals = api::Instance::open()?.physicals()?;
+        let physicals = api::Instance::get()?.physicals()?;
         Ok(physicals.into_iter().map(|p| p.info).collect())
     }
 
     fn open(&self, index: usize) -> Result<Box<dyn Device>, Error> {
-        let instance = api::Instance::open()?;
+        let instance = api::Instance::get()?;
         let mut physicals = instance.physicals()?;
         if index >= physicals.len() {
             let infos: Vec<_> = physicals.into_iter().map(|p| p.info).collect();

@@ -98,3 +98,25 @@ pub(crate) fn refuses_misuse(device: &dyn Device) {
     lane.submit().expect("room again");
     // Two are in flight when the lane goes: dropping it must wait for them, not break.
 }
+
+/// A runner may close the device first and let each lane go with its thread.
+pub(crate) fn lanes_outlive_the_device(device: Box<dyn Device>) {
+    let spec = LaneSpec {
+        work: Work::Noop,
+        queue: QueueLayout::Shared,
+        sync: SyncMode::Event,
+        depth: 2,
+        batch: 1,
+    };
+    let lanes = device.lanes(spec, 3).expect("lanes");
+    drop(device);
+    let run = |mut lane: Box<dyn Lane>| {
+        std::thread::spawn(move || drive(lane.as_mut(), spec.depth, SUBMISSIONS))
+    };
+    for thread in lanes.into_iter().map(run).collect::<Vec<_>>() {
+        thread
+            .join()
+            .expect("a lane panicked")
+            .expect("a call failed");
+    }
+}
