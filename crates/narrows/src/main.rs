@@ -7,6 +7,7 @@
 
 mod audit;
 mod cmd;
+mod explain;
 mod failure;
 mod launch;
 mod live;

@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments and the plan they become.
 
 pub(crate) mod audit;
+pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod report;
 pub(crate) mod report_trace;
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Report(report::Args),
     /// Run a program with the probe inside: its GPU calls, and who waited for whom
     Trace(trace::Args),
+    /// Name the layer that makes threads go single file, from traces or from a program
+    Explain(explain::Args),
     /// Write a trace's timeline for Perfetto, the Firefox Profiler or as CSV
     Export(export::Args),
     /// Watch a running trace: threads, calls per second, hottest locks
@@ -37,6 +40,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Scan(args) => scan::run(args),
         Command::Report(args) => report::run(args),
         Command::Trace(args) => trace::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Export(args) => export::run(args),
         Command::Top(args) => top::run(args),
         Command::Audit(args) => audit::run(args),

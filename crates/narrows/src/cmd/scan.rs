@@ -30,7 +30,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N|NAME")]
     device: Option<String>,
     /// Numbers of submitting threads; 1 is always measured
-    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8", value_name = "N,..")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "1,2,4,8",
+        value_name = "N,.."
+    )]
     threads: Vec<u32>,
     /// Queue layouts: shared, own [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "LAYOUT,..")]
@@ -100,8 +105,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let style = Style::new(args.json, args.reference.as_deref())?;
     let chosen = narrows_gpu::choose(args.backend(), args.device.as_deref())
         .map_err(WrongInput::from_error)?;
-    let plan = narrows_scan::plan::plan(&args.request(), &chosen.info)
-        .map_err(WrongInput::from_error)?;
+    let plan =
+        narrows_scan::plan::plan(&args.request(), &chosen.info).map_err(WrongInput::from_error)?;
     session::run(&args, &chosen, &plan, &style)
 }
 
@@ -109,5 +114,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 pub(crate) fn run_worker(_args: WorkerArgs) -> anyhow::Result<ExitCode> {
     ctrlc::set_handler(|| ())?;
     let well = worker::main(&mut stdin().lock(), &mut stdout().lock());
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

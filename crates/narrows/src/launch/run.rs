@@ -23,6 +23,10 @@ pub(crate) struct Plan {
     pub(crate) settings: Settings,
     /// A rules file of the user: its name and its text.
     pub(crate) rules: Option<(String, String)>,
+    /// More variables for the program.
+    pub(crate) variables: Vec<(&'static str, OsString)>,
+    /// Send the program's standard output to our standard error: ours holds a result.
+    pub(crate) output_aside: bool,
 }
 
 /// Runs the plan to the program's end. Gives the trace's folder and how the program ended.
@@ -40,6 +44,10 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<(PathBuf, Ended)> {
         command.env_remove(name);
     }
     command.args(plan.command.iter().skip(1)).envs(variables);
+    command.envs(plan.variables.iter().map(|(name, value)| (name, value)));
+    if plan.output_aside {
+        command.stdout(std::io::stderr());
+    }
     set_name(&mut command, plan);
 
     // Before the start: a signal that comes between start and installation would kill us alone.

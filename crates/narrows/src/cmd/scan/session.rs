@@ -50,21 +50,32 @@ pub(super) fn run(
     };
     let (mut live, left_out) = Live::new(plan, &*device, &workers)?;
     let mut samples = Samples::new(header.clone());
-    let mut keeper = Keeper { file: &mut file, failed: None };
+    let mut keeper = Keeper {
+        file: &mut file,
+        failed: None,
+    };
     keeper.keep(&Line::Header(Box::new(header.clone())));
     let bar = progress_bar(plan);
     let budget = Budget::Time(plan.time);
-    let end = measure(plan, &left_out, &mut live, budget, header.seed, &stop, &mut |event| {
-        let line = match event {
-            Event::Pair(pair, used) => {
-                bar.set_position((used * plan.time.as_millis() as f64) as u64);
-                Line::Pair(pair.clone())
-            }
-            Event::LeftOut(left_out) => Line::LeftOut(left_out.clone()),
-        };
-        keeper.keep(&line);
-        samples.add(line);
-    });
+    let end = measure(
+        plan,
+        &left_out,
+        &mut live,
+        budget,
+        header.seed,
+        &stop,
+        &mut |event| {
+            let line = match event {
+                Event::Pair(pair, used) => {
+                    bar.set_position((used * plan.time.as_millis() as f64) as u64);
+                    Line::Pair(pair.clone())
+                }
+                Event::LeftOut(left_out) => Line::LeftOut(left_out.clone()),
+            };
+            keeper.keep(&line);
+            samples.add(line);
+        },
+    );
     bar.finish_and_clear();
     keeper.keep(&Line::End(end.clone()));
     let failed = keeper.failed;
@@ -150,6 +161,8 @@ fn stop_on_signal() -> anyhow::Result<Arc<AtomicBool>> {
 fn progress_bar(plan: &Plan) -> ProgressBar {
     let bar = ProgressBar::new(plan.time.as_millis() as u64);
     let template = "measuring {bar:30} {percent:>3} %, {eta} left";
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
     bar
 }

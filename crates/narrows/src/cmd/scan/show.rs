@@ -19,7 +19,9 @@ impl Style {
             None => None,
             Some(name) => Some(reference::named(name).ok_or_else(|| {
                 let known = reference::NAMES.join(", ");
-                WrongInput(format!("--reference {name}: no such table; possible: {known}"))
+                WrongInput(format!(
+                    "--reference {name}: no such table; possible: {known}"
+                ))
             })?),
         };
         Ok(Style { json, reference })

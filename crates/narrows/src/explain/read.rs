@@ -1,0 +1,82 @@
+//! From trace folders to an explanation.
+
+use super::scale;
+use crate::failure::WrongInput;
+use crate::recorded::{self, Recorded};
+use narrows_model::explain::causal::Slope;
+use narrows_model::explain::observe::{Observed, Source, observe};
+use narrows_model::explain::profile::Profile;
+use narrows_model::explain::result::{Explanation, Input, Machine, explain};
+use narrows_model::trace::{Summary, wanted};
+use std::path::Path;
+
+/// All runs of one program, read.
+pub(crate) struct Runs {
+    /// One per run.
+    pub(crate) profiles: Vec<Profile>,
+    /// Tables of one run at the largest N.
+    summary: Summary,
+    command: Option<Vec<String>>,
+}
+
+/// Reads a trace folder or a folder of `--scale`.
+pub(crate) fn read(folder: &Path, layers: Option<&Path>) -> anyhow::Result<Runs> {
+    if !scale::is_scale(folder) {
+        let recorded = recorded::open(folder, layers)?;
+        let observed = watch(&recorded);
+        let summary = recorded.summary();
+        return Ok(Runs {
+            profiles: vec![observed.profile],
+            summary,
+            command: None,
+        });
+    }
+    let record = scale::read(folder)?;
+    let most = record.runs.iter().map(|r| r.n).max();
+    let (mut profiles, mut summary) = (Vec::new(), None);
+    for run in &record.runs {
+        let recorded = recorded::open(&folder.join(&run.folder), layers)?;
+        let mut profile = watch(&recorded).profile;
+        (profile.n, profile.repeat) = (Some(run.n), run.repeat);
+        profiles.push(profile);
+        if Some(run.n) == most && summary.is_none() {
+            summary = Some(recorded.summary());
+        }
+    }
+    let Some(summary) = summary else {
+        return Err(WrongInput(format!("{}: holds no run", folder.display())).into());
+    };
+    Ok(Runs {
+        profiles,
+        summary,
+        command: Some(record.command),
+    })
+}
+
+/// The profile of one opened trace, and where its terms lie.
+pub(super) fn watch(recorded: &Recorded) -> Observed {
+    let places = recorded::places(&recorded.recording, &wanted(&recorded.recording));
+    observe(Source {
+        trace: &recorded.trace,
+        recording: &recorded.recording,
+        rules: &recorded.rules,
+        places: &places,
+        cores: recorded.run.as_ref().and_then(|run| run.cores),
+    })
+}
+
+/// The explanation of `runs`.
+pub(crate) fn explanation(runs: &Runs, slopes: Option<&[Slope]>) -> Explanation {
+    let environment = narrows_scan::environment::read();
+    explain(&Input {
+        profiles: &runs.profiles,
+        slopes,
+        summary: &runs.summary,
+        machine: Machine {
+            cores: runs.summary.cores,
+            cpu: environment.cpu,
+            os: environment.os,
+        },
+        command: runs.command.clone(),
+    })
+}
