@@ -174,6 +174,12 @@ pub(crate) struct Slot {
     pub(crate) tid: AtomicU32,
     /// The call the thread is in.
     pub(crate) current_call: AtomicU32,
+    /// The last call with clocks and its ticks. They are added to the call's block when the next
+    /// one ends: adding them at once would make the next clock read wait for them. A block whose
+    /// buckets count one less than `count` misses them.
+    pub(crate) pending_call: AtomicU32,
+    pub(crate) _reserved: AtomicU32,
+    pub(crate) pending_ticks: AtomicU64,
     pub(crate) start: AtomicU64,
     pub(crate) name: [AtomicU64; 2],
     /// Timeline events made before the segment that is being written, those dropped among them.
@@ -199,7 +205,7 @@ pub(crate) struct CallStat {
     pub(crate) unit: UnitHead,
     pub(crate) call: AtomicU32,
     pub(crate) _reserved: AtomicU32,
-    /// Calls with clocks.
+    /// Calls with clocks. What follows may lack the last of them: see [`Slot::pending_ticks`].
     pub(crate) count: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) ticks: AtomicU64,

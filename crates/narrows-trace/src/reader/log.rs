@@ -212,6 +212,7 @@ impl Contents {
             end: Some(Ticks(record.word(3))),
             current_call: CallId::NONE,
             made_before: record.word(6),
+            pending: (CallId::NONE, 0),
             cpu: (cpu.at != Ticks(0)).then_some(cpu),
             calls: pending.calls,
             sites: pending.sites,

@@ -423,6 +423,12 @@ fn threads(
             thread.calls.entry(call).or_default().merge(&numbers);
         }
     }
+    for thread in threads.values_mut() {
+        let (call, ticks) = thread.pending;
+        if let Some(numbers) = thread.calls.get_mut(&call) {
+            numbers.timed.settle(ticks);
+        }
+    }
     for (owner, key, numbers) in sites {
         if let Some(thread) = threads.get_mut(&owner) {
             thread.sites.insert(key, numbers);

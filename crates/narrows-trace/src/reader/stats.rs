@@ -92,6 +92,17 @@ impl Tally {
         self.histogram.merge(&other.histogram);
     }
 
+    /// Adds the ticks of the last value if they were counted but not yet added.
+    pub(super) fn settle(&mut self, ticks: u64) {
+        if self.histogram.count() < self.count {
+            let last = core::iter::once((crate::hist::bucket_of(ticks), 1));
+            self.ticks = self.ticks.saturating_add(ticks);
+            self.shortest = Some(self.shortest.map_or(ticks, |shortest| shortest.min(ticks)));
+            self.longest = self.longest.max(Some(ticks));
+            self.histogram.merge(&Histogram::from_buckets(last));
+        }
+    }
+
     /// `words`: count, failed, ticks, shortest inverted, longest.
     fn decode(words: [u64; 5], histogram: Histogram) -> Self {
         let [count, failed, ticks, shortest, longest] = words;
@@ -99,8 +110,8 @@ impl Tally {
             count,
             failed,
             ticks,
-            shortest: (count > 0).then_some(!shortest),
-            longest: (count > 0).then_some(longest),
+            shortest: (shortest != 0).then_some(!shortest),
+            longest: (shortest != 0).then_some(longest),
             histogram,
         }
     }

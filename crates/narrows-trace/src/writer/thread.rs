@@ -38,6 +38,8 @@ pub(super) struct ThreadState {
     /// Timeline events made.
     made: Cell<u64>,
     pub(super) slot: Cell<Option<&'static Slot>>,
+    /// The block that `slot.pending_ticks` belongs to.
+    pending: Cell<Option<&'static CallStat>>,
     pub(super) shared: Cell<Option<&'static Shared>>,
     pub(super) slot_index: Cell<u32>,
     pub(super) number: Cell<u32>,
@@ -66,15 +68,12 @@ pub(super) fn raise(place: &AtomicU64, to: u64) {
 }
 
 impl CallStat {
+    /// Adds a length of time. The call itself is counted already.
     #[inline(always)]
-    fn observe(&self, ticks: u64, failed: bool) {
-        bump(&self.count, 1);
+    fn add(&self, ticks: u64) {
         bump(&self.ticks, ticks);
         raise(&self.shortest, !ticks);
         raise(&self.longest, ticks);
-        if failed {
-            bump(&self.failed, 1);
-        }
         // SAFETY: `bucket_of` is below the number of buckets for every value.
         bump(unsafe { self.buckets.get_unchecked(bucket_of(ticks)) }, 1);
     }
@@ -116,6 +115,7 @@ impl ThreadState {
         self.chunk.set(None);
         self.made.set(0);
         self.slot.set(None);
+        self.pending.set(None);
         self.shared.set(None);
         self.slot_index.set(0);
         self.number.set(0);
@@ -131,18 +131,46 @@ impl ThreadState {
 
     #[inline(always)]
     pub(super) fn observe_call(&self, call: CallId, ticks: u64, failed: bool) {
-        match self.calls[usize::from(call.0 % CallId::LIMIT)].get() {
-            Some(block) => block.observe(ticks, failed),
-            None => self.observe_new(call, ticks, failed),
+        let place = usize::from(call.0 % CallId::LIMIT);
+        match (self.calls[place].get(), self.slot.get()) {
+            (Some(block), Some(slot)) => self.observe(slot, block, ticks, failed),
+            _ => self.observe_new(call, ticks, failed),
+        }
+    }
+
+    /// Counts the call and adds the ticks of the one before. On processors whose clock read waits
+    /// for earlier results this takes the whole chain from ticks to bucket out of the caller's way.
+    #[inline(always)]
+    fn observe(&self, slot: &Slot, block: &'static CallStat, ticks: u64, failed: bool) {
+        if let Some(before) = self.pending.get() {
+            before.add(slot.pending_ticks.load(Ordering::Relaxed));
+        }
+        let call = block.call.load(Ordering::Relaxed);
+        slot.pending_call.store(call, Ordering::Relaxed);
+        slot.pending_ticks.store(ticks, Ordering::Relaxed);
+        if failed {
+            bump(&block.failed, 1);
+        }
+        // Last: a reader adds what is pending when the count is ahead of the buckets.
+        let count = block.count.load(Ordering::Relaxed).wrapping_add(1);
+        block.count.store(count, Ordering::Release);
+        self.pending.set(Some(block));
+    }
+
+    /// Adds what is pending.
+    pub(super) fn settle(&self) {
+        if let (Some(block), Some(slot)) = (self.pending.take(), self.slot.get()) {
+            block.add(slot.pending_ticks.load(Ordering::Relaxed));
         }
     }
 
     #[cold]
     #[inline(never)]
     fn observe_new(&self, call: CallId, ticks: u64, failed: bool) {
+        let Some(slot) = self.slot.get() else { return };
         if let Some(block) = stats::call_block(self, call) {
-            block.observe(ticks, failed);
-        } else if let Some(slot) = self.slot.get() {
+            self.observe(slot, block, ticks, failed);
+        } else {
             let spill = &slot.other_calls;
             bump(&spill.count, 1);
             bump(&spill.failed, u64::from(failed));
