@@ -5,11 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod explain;
 pub mod export;
 mod scan;
 mod text;
 mod trace;
+mod words;
 
+pub use explain::{explain_json, explain_text};
 pub use scan::scan_text;
 pub use trace::{trace_json, trace_text};
 

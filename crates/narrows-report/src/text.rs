@@ -40,7 +40,7 @@ impl Page {
 
     /// One line as it is.
     pub(crate) fn line(&mut self, paint: Option<Paint>, line: &str) {
-        let line = line.trim_end();
+        let line = printable(line.trim_end());
         match paint.filter(|_| self.colour) {
             Some(paint) => {
                 let code = match paint {
@@ -53,10 +53,15 @@ impl Page {
                     .push_str(&format!("\u{1b}[{code}m{line}\u{1b}[0m\n"));
             }
             None => {
-                self.text.push_str(line);
+                self.text.push_str(&line);
                 self.text.push('\n');
             }
         }
+    }
+
+    /// Lines that are laid out already.
+    pub(crate) fn text(&mut self, text: &str) {
+        self.text.push_str(&printable(text));
     }
 
     /// A paragraph behind a label; lines after the first are set in by the label's width.
@@ -67,6 +72,16 @@ impl Page {
             self.line(paint, &format!("{head}{line}"));
         }
     }
+}
+
+/// Names come from other programs: what would move the cursor or change colours is made visible.
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' => c,
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    text.chars().map(shown).collect()
 }
 
 /// Breaks at spaces; a word longer than a line stays whole.
@@ -96,6 +111,31 @@ pub(crate) struct Column {
     pub(crate) heading: &'static str,
     pub(crate) width: u16,
     pub(crate) right: bool,
+}
+
+impl Column {
+    pub(crate) const fn left(heading: &'static str, width: u16) -> Column {
+        Column {
+            heading,
+            width,
+            right: false,
+        }
+    }
+
+    pub(crate) const fn right(heading: &'static str, width: u16) -> Column {
+        Column {
+            right: true,
+            ..Column::left(heading, width)
+        }
+    }
+}
+
+/// The line above a table.
+pub(crate) fn headings(page: &mut Page, columns: &[Column]) {
+    let cells: Vec<String> = columns.iter().map(|c| c.heading.into()).collect();
+    row(columns, &cells)
+        .iter()
+        .for_each(|l| page.line(Some(Paint::Dim), l));
 }
 
 /// Lines of one row. Rows are laid out one by one so that a title can stand between two of them;
@@ -148,6 +188,14 @@ mod tests {
         };
         assert_eq!(shown(false), "x\n");
         assert_eq!(shown(true), "\u{1b}[32mx\u{1b}[0m\n");
+    }
+
+    #[test]
+    fn control_characters_of_others_do_not_reach_the_terminal() {
+        let mut page = Page::new(true);
+        page.line(None, "a\u{1b}[2Jb\rc");
+        page.text("d\u{9b}e\n");
+        assert_eq!(page.finish(), "a\u{fffd}[2Jb\u{fffd}c\nd\u{fffd}e\n");
     }
 
     #[test]

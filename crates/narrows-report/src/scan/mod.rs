@@ -4,6 +4,7 @@ mod models;
 mod table;
 
 use crate::text::{Page, Paint};
+use crate::words::kind;
 use narrows_model::result::{Verdict, VerdictKind};
 use narrows_model::scan::{
     EndReason, EndResult, Flag, LeftOutResult, PointResult, ScanResult, SelfCheck,
@@ -224,16 +225,4 @@ fn verdict(page: &mut Page, verdict: &Verdict) {
         page.paragraph(None, "  candidate: ", &text);
     }
     page.paragraph(Some(Paint::Dim), "  ", &verdict.limits);
-}
-
-fn kind(kind: VerdictKind) -> &'static str {
-    match kind {
-        VerdictKind::Scales => "scales",
-        VerdictKind::Serialised => "serialised",
-        VerdictKind::GpuSaturated => "gpu-saturated",
-        VerdictKind::BackPressure => "back-pressure",
-        VerdictKind::CpuLimited => "cpu-limited",
-        VerdictKind::Ambiguous => "ambiguous",
-        VerdictKind::TooNoisy => "too-noisy",
-    }
 }

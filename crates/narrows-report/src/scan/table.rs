@@ -1,6 +1,6 @@
 //! The table of points, one group per strategy, and a quoted table.
 
-use crate::text::{Column, Page, Paint, row};
+use crate::text::{Column, Page, Paint, headings, row};
 use narrows_model::reference::Reference;
 use narrows_model::result::Interval;
 use narrows_model::scan::{Flag, Latency, PointResult, ScanResult};
@@ -45,13 +45,6 @@ const COLUMNS: [Column; 7] = [
         right: false,
     },
 ];
-
-fn headings(page: &mut Page, columns: &[Column]) {
-    let cells: Vec<String> = columns.iter().map(|c| c.heading.into()).collect();
-    row(columns, &cells)
-        .iter()
-        .for_each(|l| page.line(Some(Paint::Dim), l));
-}
 
 /// One line per point.
 pub(super) fn points(page: &mut Page, result: &ScanResult) {

@@ -1,6 +1,6 @@
 //! Views of a trace: the summary as text and JSON.
 
-mod text;
+pub(crate) mod text;
 mod units;
 
 pub use text::trace_text;

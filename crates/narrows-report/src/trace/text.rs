@@ -4,9 +4,9 @@ use super::units::{count, ns, plural, share, shorten};
 use crate::text::Page;
 use comfy_table::{CellAlignment, Table, presets};
 use narrows_model::layers::Layer;
-use narrows_model::result::{Owner, Site};
+use narrows_model::result::{Lost, OwnCost, Owner, Site};
 use narrows_model::trace::run::Ended;
-use narrows_model::trace::{Process, Summary, Thread, TraceCall, TraceWait};
+use narrows_model::trace::{Process, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
 
 /// Rows shown of each table; JSON has them all.
 const CALLS: usize = 20;
@@ -115,7 +115,7 @@ fn layers(summary: &Summary) -> String {
     format!("{table}\n")
 }
 
-fn calls(rows: &[TraceCall]) -> String {
+pub(crate) fn calls(rows: &[TraceCall]) -> String {
     let table = fitted(CALL_COLUMNS, 2, 34, |width, table| {
         for row in rows.iter().take(CALLS) {
             table.add_row(call_cells(row, width));
@@ -150,7 +150,7 @@ fn call_cells(row: &TraceCall, width: usize) -> [String; 10] {
     ]
 }
 
-fn waits(rows: &[TraceWait]) -> String {
+pub(crate) fn waits(rows: &[TraceWait]) -> String {
     if rows.is_empty() {
         return "locks: no contended wait was recorded\n".into();
     }
@@ -227,7 +227,7 @@ fn owners(row: &TraceWait) -> String {
 }
 
 /// `libcuda.so.1 symbol+0x12`, `libcuda.so.1+0x12ab`, or the bare address.
-fn site(site: &Site) -> String {
+pub(crate) fn site(site: &Site) -> String {
     let offset = site.offset.unwrap_or(0);
     let Some(object) = &site.object else {
         return format!("{offset:#x} (no object)");
@@ -307,35 +307,41 @@ fn processes(rows: &[Process]) -> String {
 }
 
 fn caveats(summary: &Summary) -> String {
-    let mut text = coverage(summary);
-    let lost = &summary.lost;
-    let recorded = plural(lost.recorded, "timeline event");
-    if lost.reasons.is_empty() {
-        text.push_str(&format!("lost: nothing of {recorded}\n"));
-    } else {
-        text.push_str(&format!(
-            "lost: {} (kept: {recorded})\n",
-            lost.reasons.join("; ")
-        ));
-    }
-    match &summary.own_cost {
-        Some(cost) => text.push_str(&format!(
-            "own cost: {} events x {:.1} ns = {}, {} of the threads' time\n",
-            count(cost.events),
-            cost.ns_per_event,
-            ns(Some(cost.total_ns)),
-            share(Some(cost.share)),
-        )),
-        None => text.push_str("own cost: not known (the probe left no calibration)\n"),
-    }
+    let mut text = coverage(&summary.coverage);
+    text.push_str(&lost(&summary.lost));
+    text.push_str(&own_cost(summary.own_cost.as_ref()));
     for damage in &summary.damage {
         text.push_str(&format!("damage: {damage}\n"));
     }
     text
 }
 
-fn coverage(summary: &Summary) -> String {
-    let coverage = &summary.coverage;
+/// What was not recorded, on one line.
+pub(crate) fn lost(lost: &Lost) -> String {
+    let recorded = plural(lost.recorded, "timeline event");
+    if lost.reasons.is_empty() {
+        format!("lost: nothing of {recorded}\n")
+    } else {
+        format!("lost: {} (kept: {recorded})\n", lost.reasons.join("; "))
+    }
+}
+
+/// What the probe cost, on one line.
+pub(crate) fn own_cost(cost: Option<&OwnCost>) -> String {
+    match cost {
+        Some(cost) => format!(
+            "own cost: {} events x {:.1} ns = {}, {} of the threads' time\n",
+            count(cost.events),
+            cost.ns_per_event,
+            ns(Some(cost.total_ns)),
+            share(Some(cost.share)),
+        ),
+        None => "own cost: not known (the probe left no calibration)\n".into(),
+    }
+}
+
+/// What the probe could see and could not.
+pub(crate) fn coverage(coverage: &TraceCoverage) -> String {
     let hooked: Vec<String> = coverage
         .hooked
         .iter()
@@ -361,7 +367,7 @@ fn coverage(summary: &Summary) -> String {
     text
 }
 
-const fn short_layer(layer: Layer) -> &'static str {
+pub(crate) const fn short_layer(layer: Layer) -> &'static str {
     match layer {
         Layer::Interpreter => "interp",
         Layer::Framework => "framew",
@@ -371,7 +377,7 @@ const fn short_layer(layer: Layer) -> &'static str {
 
 /// A table whose first column is as wide as the rest of the line allows, `widest` at most.
 /// Columns from `numbers` on are aligned to the right. A line that is too long even so is cut.
-fn fitted(
+pub(crate) fn fitted(
     columns: &[&str],
     numbers: usize,
     widest: usize,
