@@ -17,6 +17,8 @@ pub(crate) struct Config {
     pub(crate) children: bool,
     /// Whether GPU times are wanted.
     pub(crate) gpu_times: bool,
+    /// Take orders for delays (the causal test).
+    pub(crate) control: bool,
     /// Whether a summary is printed at the end.
     pub(crate) log: bool,
     /// Whether the folder is a temporary one of our own.
@@ -33,6 +35,7 @@ static CONFIG: ConfigCell = ConfigCell(UnsafeCell::new(Config {
     timeline_bytes: DEFAULT_TIMELINE,
     children: true,
     gpu_times: false,
+    control: false,
     log: false,
     own_folder: false,
 }));
@@ -81,6 +84,7 @@ fn read(config: &mut Config) -> bool {
     };
     config.children = flag(c"NARROWS_CHILDREN").unwrap_or(true);
     config.gpu_times = flag(c"NARROWS_GPU_TIMES").unwrap_or(false);
+    config.control = flag(c"NARROWS_CONTROL").unwrap_or(false);
     config.timeline_bytes = variable(c"NARROWS_TIMELINE")
         .and_then(number)
         .unwrap_or(DEFAULT_TIMELINE);

@@ -4,7 +4,7 @@ use super::config::Config;
 use super::local::{Errno, Local, Mode, local};
 use super::scope::Inside;
 use super::state::{self, Event, State};
-use super::{calibrate, config, modules, thread};
+use super::{calibrate, config, control, modules, thread};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use narrows_trace::Loss;
 use narrows_trace::writer::{Options, Writer};
@@ -87,6 +87,9 @@ pub(crate) fn start() {
     }
     state::advance(Event::Open);
     calibrate::tell(writer);
+    if let Some(config) = config::get().filter(|config| config.control) {
+        control::open(config.folder());
+    }
     flush_not_ready(writer);
     modules::tell_again();
     crate::gpu::started();

@@ -8,6 +8,7 @@
 
 pub(crate) mod calibrate;
 pub(crate) mod config;
+pub(crate) mod control;
 pub(crate) mod cpu;
 pub(crate) mod elf;
 pub(crate) mod environ;

@@ -1,7 +1,7 @@
 //! What a hook does around the real call.
 
 use super::local::{Local, Mode, local};
-use super::{cpu, state};
+use super::{control, cpu, state};
 use core::sync::atomic::{AtomicU32, Ordering};
 use narrows_trace::writer::ThreadHandle;
 use narrows_trace::{Api, CallId, CallKind, ObjectId, Ticks};
@@ -90,12 +90,14 @@ impl Scope {
         let (local, handle) = ready()?;
         let id = call.id();
         let previous = handle.enter_call(id);
+        let start = Ticks::now();
+        control::at_call(local, id);
         Some(Self {
             local,
             handle,
             call: id,
             previous,
-            start: Ticks::now(),
+            start,
         })
     }
 

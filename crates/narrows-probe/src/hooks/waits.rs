@@ -1,7 +1,7 @@
 //! What lock hooks have in common: what a contended wait leaves in the recording.
 
 use crate::base::local::{Errno, Local};
-use crate::base::{cpu, life, modules, scope};
+use crate::base::{control, cpu, life, modules, scope};
 use core::ffi::c_int;
 use narrows_trace::writer::{ThreadHandle, Wait};
 use narrows_trace::{CodeAddr, LockAddr, Ticks, Tid, WaitKind};
@@ -25,6 +25,7 @@ pub(super) struct Waiting {
 #[inline(always)]
 pub(super) fn acquired((local, handle): Recording, kind: WaitKind, site: Site) {
     local.inside(|| handle.acquire(kind, CodeAddr(site as u64)));
+    control::at_site(local, CodeAddr(site as u64));
 }
 
 /// A wait has ended. Looks at the module map and at the thread's CPU time; keeps `errno`.
@@ -50,6 +51,9 @@ pub(super) fn waited((local, handle): Recording, waiting: Waiting, start: Ticks,
         });
     });
     cpu::sample_if_due(local, handle, end);
+    if !failed {
+        control::at_site(local, site);
+    }
 }
 
 /// Something that lets another thread go on.
