@@ -4,7 +4,7 @@ use super::config::Config;
 use super::local::{Errno, Local, Mode, local};
 use super::scope::Inside;
 use super::state::{self, Event, State};
-use super::{calibrate, config, control, modules, thread};
+use super::{calibrate, config, control, modules, report, thread};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use narrows_trace::Loss;
 use narrows_trace::writer::{Options, Writer};
@@ -25,6 +25,14 @@ extern "C" fn at_load() {
 /// Runs at the process's regular end, after the program's own destructors.
 extern "C" fn at_exit() {
     finish();
+    let (Some(config), Some(writer)) = (config::get(), state::writer()) else {
+        return;
+    };
+    if config.log && is_recorded_process() {
+        let _errno = Errno::keep();
+        let _inside = Inside::enter();
+        report::print(config, writer);
+    }
 }
 
 /// Brings the recording up to date and marks it as ended. Nothing is closed: threads may still

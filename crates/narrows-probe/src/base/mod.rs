@@ -16,6 +16,7 @@ pub(crate) mod life;
 pub(crate) mod local;
 pub(crate) mod modules;
 pub(crate) mod real;
+mod report;
 pub(crate) mod scope;
 pub(crate) mod state;
 pub(crate) mod sys;

@@ -35,6 +35,19 @@ pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> &'a [u8] {
     buffer.get(..count).unwrap_or(&[])
 }
 
+/// Prints to standard error, as far as it takes it.
+pub(crate) fn print(mut text: &[u8]) {
+    while !text.is_empty() {
+        let at = text.as_ptr() as usize;
+        // SAFETY: the text has the length that is given.
+        let count = unsafe { call(libc::SYS_write, 2, at, text.len()) };
+        match usize::try_from(count) {
+            Ok(count) if count > 0 => text = text.get(count..).unwrap_or(&[]),
+            _ => return,
+        }
+    }
+}
+
 /// # Safety
 /// The arguments are right for system call `number`, which takes at most three.
 #[cfg(target_arch = "x86_64")]

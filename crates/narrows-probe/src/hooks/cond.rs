@@ -6,10 +6,14 @@
 
 use super::gil;
 use super::waits::{self, Recording, Site, Waiting, ready};
-use crate::base::{Call, Inside, Real, modules, scope};
+use crate::base::{Call, scope};
+#[cfg(target_arch = "x86_64")]
+use crate::base::{Inside, Real, modules};
 use core::ffi::c_int;
 use libc::{clockid_t, pthread_cond_t, pthread_mutex_t, timespec};
-use narrows_trace::{Api, CallKind, CodeAddr, Ticks, WaitKind};
+#[cfg(target_arch = "x86_64")]
+use narrows_trace::CodeAddr;
+use narrows_trace::{Api, CallKind, Ticks, WaitKind};
 
 type Cond = *mut pthread_cond_t;
 type Mutex = *mut pthread_mutex_t;
