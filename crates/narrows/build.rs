@@ -1,17 +1,51 @@
-//! Builds the library that `narrows` injects and leaves it where `probe_image` includes it.
+//! Builds what `narrows` carries inside itself: the library that it injects, for `probe_image`,
+//! and the planted programs of its self-test, for `planted_image`.
 //!
-//! The library is a package of its own (`narrows-probe`) and always built with optimisation, by a
-//! cargo inside this cargo with a target folder of its own. It is found through what that
-//! package's build script says, so this works from the workspace, from a registry's sources and
-//! from a vendored folder alike. `NARROWS_PROBE_LIBRARY` names a ready library instead.
+//! Both are packages of their own (`narrows-probe`, `narrows-planted`) and always built with
+//! optimisation, by a cargo inside this cargo with a target folder of its own. They are found
+//! through what those packages' build scripts say, so this works from the workspace, from a
+//! registry's sources and from a vendored folder alike. `NARROWS_PROBE_LIBRARY` names a ready
+//! library instead, `NARROWS_PLANTED` a folder with the ready planted programs.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-const LIBRARY: &str = "libnarrows_probe.so";
-const PREBUILT: &str = "NARROWS_PROBE_LIBRARY";
+/// A package that is built here.
+struct Carried {
+    /// What an error calls it.
+    what: &'static str,
+    /// Variable that says where its manifest is.
+    manifest: &'static str,
+    /// Folder for the inner cargo, inside ours.
+    target: &'static str,
+    /// What of the package is built.
+    targets: &'static [&'static str],
+    /// The results that are kept.
+    files: &'static [&'static str],
+    /// Variable that names ready results: the one file, or the folder of several.
+    ready: &'static str,
+}
+
+const CARRIED: [Carried; 2] = [
+    Carried {
+        what: "the injected library",
+        manifest: "DEP_NARROWS_PROBE_MANIFEST",
+        target: "probe",
+        targets: &["--lib"],
+        files: &["libnarrows_probe.so"],
+        ready: "NARROWS_PROBE_LIBRARY",
+    },
+    Carried {
+        what: "the self-test's programs",
+        manifest: "DEP_NARROWS_PLANTED_MANIFEST",
+        target: "planted",
+        targets: &["--lib", "--bins"],
+        files: &["libnarrows_planted.so", "planted-host"],
+        ready: "NARROWS_PLANTED",
+    },
+];
 
 /// Files that cargo leaves in package sources that are not the user's own.
 const MARKS_OF_FOREIGN_SOURCES: [&str; 2] = [".cargo-ok", ".cargo-checksum.json"];
@@ -33,31 +67,46 @@ const OUTER_ONLY: [&str; 9] = [
 type Outcome<T> = Result<T, String>;
 
 fn main() {
-    if let Err(why) = run() {
-        println!("cargo::error=the injected library could not be built: {why}");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed=DOCS_RS");
+    for carried in &CARRIED {
+        if let Err(why) = provide(carried) {
+            println!("cargo::error={} could not be built: {why}", carried.what);
+        }
     }
 }
 
-fn run() -> Outcome<()> {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-env-changed={PREBUILT}");
-    println!("cargo::rerun-if-env-changed=DOCS_RS");
+fn provide(carried: &Carried) -> Outcome<()> {
+    println!("cargo::rerun-if-env-changed={}", carried.ready);
     let out = PathBuf::from(variable("OUT_DIR")?);
-    let image = out.join(LIBRARY);
-    if let Some(ready) = env::var_os(PREBUILT) {
-        println!("cargo::rerun-if-changed={}", Path::new(&ready).display());
-        return copy(Path::new(&ready), &image);
+    if let Some(ready) = env::var_os(carried.ready) {
+        let ready = PathBuf::from(ready);
+        println!("cargo::rerun-if-changed={}", ready.display());
+        return carried.files.iter().try_for_each(|name| {
+            let from = if ready.is_dir() {
+                ready.join(name)
+            } else {
+                ready.clone()
+            };
+            copy(&from, &out.join(name))
+        });
     }
-    // Documentation needs no library, and other systems have none of this kind: an empty one.
+    // Documentation needs none of it, and other systems have none of this kind: empty files.
     let linux = variable("CARGO_CFG_TARGET_OS")? == "linux";
     if env::var_os("DOCS_RS").is_some() || !linux {
-        return fs::write(&image, b"").map_err(|error| format!("{}: {error}", image.display()));
+        return carried.files.iter().try_for_each(|name| {
+            fs::write(out.join(name), b"").map_err(|error| format!("{name}: {error}"))
+        });
     }
-    let manifest = PathBuf::from(variable("DEP_NARROWS_PROBE_MANIFEST")?);
-    let manifest = writable(&manifest, &out)?;
-    let built = build(&manifest, &out.join("probe"))?;
-    copy(&built.join(LIBRARY), &image)?;
-    watch(&built.join("libnarrows_probe.d"));
+    let manifest = PathBuf::from(variable(carried.manifest)?);
+    let manifest = writable(&manifest, &out.join(format!("{}-sources", carried.target)))?;
+    let built = build(carried, &manifest, &out.join(carried.target))?;
+    for name in carried.files {
+        copy(&built.join(name), &out.join(name))?;
+        watch(&built.join(name).with_extension("d"));
+    }
+    // Manifests are not in cargo's lists of sources.
+    println!("cargo::rerun-if-changed={}", manifest.display());
     Ok(())
 }
 
@@ -73,7 +122,7 @@ fn copy(from: &Path, to: &Path) -> Outcome<()> {
 
 /// Cargo writes a lock file beside a manifest. Sources that belong to cargo are not to be
 /// written to, so the build uses a copy of them.
-fn writable(manifest: &Path, out: &Path) -> Outcome<PathBuf> {
+fn writable(manifest: &Path, copy: &Path) -> Outcome<PathBuf> {
     let folder = manifest.parent().ok_or("the manifest has no folder")?;
     let foreign = MARKS_OF_FOREIGN_SOURCES
         .iter()
@@ -81,8 +130,7 @@ fn writable(manifest: &Path, out: &Path) -> Outcome<PathBuf> {
     if !foreign {
         return Ok(manifest.to_path_buf());
     }
-    let copy = out.join("probe-sources");
-    copy_folder(folder, &copy).map_err(|error| format!("{}: {error}", folder.display()))?;
+    copy_folder(folder, copy).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(copy.join("Cargo.toml"))
 }
 
@@ -101,23 +149,30 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// Runs the inner cargo, first without network; the folder of its results.
-fn build(manifest: &Path, target_folder: &Path) -> Outcome<PathBuf> {
-    let offline = cargo(manifest, target_folder, &["--offline"])?;
+fn build(carried: &Carried, manifest: &Path, target_folder: &Path) -> Outcome<PathBuf> {
+    let offline = cargo(carried, manifest, target_folder, &["--offline"])?;
     if let Err(first) = offline {
-        cargo(manifest, target_folder, &[])?
+        cargo(carried, manifest, target_folder, &[])?
             .map_err(|second| format!("{second}\nbefore that, without network: {first}"))?;
     }
     let target = variable("TARGET")?;
     Ok(target_folder.join(target).join("release"))
 }
 
-fn cargo(manifest: &Path, target_folder: &Path, more: &[&str]) -> Outcome<Result<(), String>> {
+fn cargo(
+    carried: &Carried,
+    manifest: &Path,
+    target_folder: &Path,
+    more: &[&str],
+) -> Outcome<Result<(), String>> {
     let mut command = Command::new(variable("CARGO")?);
     for name in OUTER_ONLY {
         command.env_remove(name);
     }
     let output = command
-        .args(["build", "--release", "--lib", "--manifest-path"])
+        .args(["build", "--release"])
+        .args(carried.targets)
+        .arg("--manifest-path")
         .arg(manifest)
         .arg("--target-dir")
         .arg(target_folder)
@@ -135,10 +190,13 @@ fn cargo(manifest: &Path, target_folder: &Path, more: &[&str]) -> Outcome<Result
         return Ok(Ok(()));
     }
     let words = String::from_utf8_lossy(&output.stderr).replace('\n', "\n  ");
-    Ok(Err(format!("cargo ended with {}:\n  {words}", output.status)))
+    Ok(Err(format!(
+        "cargo ended with {}:\n  {words}",
+        output.status
+    )))
 }
 
-/// Every source file that went into the library, as cargo lists them: `target: file file ...`.
+/// Every source file that went into a result, as cargo lists them: `target: file file ...`.
 fn watch(list: &Path) {
     let Ok(text) = fs::read_to_string(list) else {
         return;
@@ -150,9 +208,5 @@ fn watch(list: &Path) {
     let files = files.trim_end().replace("\\ ", "\0");
     for file in files.split(' ').filter(|file| !file.is_empty()) {
         println!("cargo::rerun-if-changed={}", file.replace('\0', " "));
-    }
-    // New modules show in the folders; manifests are not listed.
-    if let Ok(manifest) = variable("DEP_NARROWS_PROBE_MANIFEST") {
-        println!("cargo::rerun-if-changed={}", Path::new(&manifest).display());
     }
 }

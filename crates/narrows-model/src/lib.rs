@@ -12,6 +12,7 @@ pub mod layers;
 pub mod reference;
 pub mod result;
 pub mod scan;
+pub mod selftest;
 pub mod stats;
 pub mod trace;
 pub mod words;

@@ -12,7 +12,7 @@
 mod plant;
 pub mod setup;
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "programs"))]
 mod object;
 
 pub use plant::{Layer, OBJECTS, Plant, RULES, Timing, object_name};

@@ -183,7 +183,8 @@ impl Plant {
     /// The usual times: long against the kernel's wake-ups, short enough for thousands of ops.
     pub const fn timing(self) -> Timing {
         let (hold_us, device_us) = match self {
-            Plant::GilHeld | Plant::BackPressure | Plant::Saturated => (200, 800),
+            Plant::BackPressure | Plant::Saturated => (200, 800),
+            Plant::GilHeld => (600, 400),
             Plant::TwoLocks => (500, 200),
             Plant::Nothing => (400, 600),
             _ => (800, 200),

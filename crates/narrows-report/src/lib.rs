@@ -8,12 +8,14 @@
 mod explain;
 pub mod export;
 mod scan;
+mod selftest;
 mod text;
 mod trace;
 mod words;
 
 pub use explain::{explain_json, explain_text};
 pub use scan::scan_text;
+pub use selftest::{selftest_json, selftest_text};
 pub use trace::{trace_json, trace_text};
 
 use narrows_model::scan::ScanResult;

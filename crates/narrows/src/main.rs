@@ -12,6 +12,7 @@ mod failure;
 mod launch;
 mod live;
 mod output;
+mod planted_image;
 mod probe_image;
 mod recorded;
 mod streamed;

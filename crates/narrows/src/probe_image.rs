@@ -38,7 +38,7 @@ pub(crate) fn extract() -> io::Result<PathBuf> {
 
 /// Folders to try, best first: the user's cache, then a folder of this user's own among the
 /// temporary files.
-fn candidates() -> Vec<PathBuf> {
+pub(crate) fn candidates() -> Vec<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))
@@ -75,7 +75,7 @@ fn refuse_unloadable(folder: &Path) -> io::Result<()> {
 
 /// Makes the folder if need be; refuses one that others could have filled or can fill, and one
 /// whose file system forbids code.
-fn own_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn own_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let found = fs::symlink_metadata(folder)?;
     let safe = found.is_dir()

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 const USAGE: &str = "usage: planted-host --plant KIND [--layer LAYER] [--threads N] \
-    [--ops N | --time MS] [--removed] [--hold US] [--device US] [--objects FOLDER]";
+    [--ops N | --time MS] [--tested-time MS] [--removed] [--hold US] [--device US] [--objects FOLDER] [--quiet]";
+
+/// In the environment while delays are put into the program. Such a run has to be longer.
+const CAUSAL_TEST: &str = "NARROWS_CONTROL";
 
 /// How much each thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) struct Arguments {
     pub(crate) amount: Amount,
     pub(crate) removed: bool,
     pub(crate) timing: Timing,
+    /// Print nothing.
+    pub(crate) quiet: bool,
     /// Folder of the objects.
     pub(crate) objects: PathBuf,
 }
@@ -35,7 +40,8 @@ impl Arguments {
         let mut words = words;
         let (mut plant, mut layer, mut threads) = (None, Layer::Driver, 1);
         let (mut amount, mut removed, mut objects) = (Amount::Ops(1000), false, None);
-        let (mut hold, mut device) = (None, None);
+        let (mut hold, mut device, mut quiet) = (None, None, false);
+        let tested = std::env::var_os(CAUSAL_TEST).is_some();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} needs a value\n{USAGE}"));
             match word.as_str() {
@@ -46,7 +52,12 @@ impl Arguments {
                 "--time" => {
                     amount = Amount::Time(Duration::from_millis(number(&value()?)?.into()));
                 }
+                "--tested-time" => {
+                    let time = Amount::Time(Duration::from_millis(number(&value()?)?.into()));
+                    amount = if tested { time } else { amount };
+                }
                 "--removed" => removed = true,
+                "--quiet" => quiet = true,
                 "--hold" => hold = Some(u64::from(number(&value()?)?) * 1000),
                 "--device" => device = Some(u64::from(number(&value()?)?) * 1000),
                 "--objects" => objects = Some(PathBuf::from(value()?)),
@@ -73,6 +84,7 @@ impl Arguments {
             amount,
             removed,
             timing,
+            quiet,
             objects,
         })
     }

@@ -20,6 +20,9 @@ pub(crate) fn main() -> ExitCode {
         Err(what) => return wrong(&what),
     };
     let (ops, wall_ns) = run(&arguments, &program);
+    if arguments.quiet {
+        return ExitCode::SUCCESS;
+    }
     println!(
         "{{\"plant\":\"{}\",\"layer\":\"{}\",\"threads\":{},\"removed\":{},\"ops\":{ops},\"wall_ns\":{wall_ns}}}",
         arguments.plant.name(),

@@ -6,6 +6,7 @@ pub(crate) mod export;
 pub(crate) mod report;
 pub(crate) mod report_trace;
 pub(crate) mod scan;
+pub(crate) mod selftest;
 pub(crate) mod top;
 pub(crate) mod trace;
 
@@ -29,6 +30,8 @@ pub(crate) enum Command {
     Top(top::Args),
     /// List what a program can call and what the probe would see, without running it
     Audit(audit::Args),
+    /// Explain programs whose bottleneck is known, and show how right that is on this machine
+    Selftest(selftest::Args),
     /// A worker of the process pool (started by scan itself)
     #[command(name = "pool-worker", hide = true)]
     PoolWorker(scan::WorkerArgs),
@@ -44,6 +47,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(args),
         Command::Top(args) => top::run(args),
         Command::Audit(args) => audit::run(args),
+        Command::Selftest(args) => selftest::run(args),
         Command::PoolWorker(args) => scan::run_worker(args),
     }
 }
