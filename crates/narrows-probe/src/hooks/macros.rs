@@ -107,6 +107,7 @@ macro_rules! before {
             #[unsafe(naked)]
             #[cfg_attr(not(test), unsafe(no_mangle))]
             #[cfg_attr(test, allow(dead_code))]
+            #[allow(non_snake_case)] // the C library's names
             unsafe extern "C-unwind" fn $name() {
                 #[cfg(target_arch = "x86_64")]
                 core::arch::naked_asm!(

@@ -1,6 +1,7 @@
 //! What a program says about itself through `include/narrows.h`: ops, regions and the work of a
 //! device that nobody else has times of. Programs in other languages may look up `narrows_op`,
 //! `narrows_region_begin`, `narrows_region_end` and `narrows_gpu_span` by name instead.
+#![cfg_attr(test, allow(dead_code))] // exported only outside unit tests
 
 use super::waits::{Recording, ready};
 use crate::base::local::REGIONS;

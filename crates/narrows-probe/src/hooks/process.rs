@@ -117,6 +117,7 @@ unsafe fn last_look(path: Path) {
 /// Unlike `fork`, this one does not run fork handlers.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[cfg_attr(test, allow(dead_code))]
+#[allow(non_snake_case)] // the C library's name
 unsafe extern "C-unwind" fn _Fork() -> c_int {
     let Some(real) = FORK.get() else {
         return -1;
