@@ -7,20 +7,20 @@ use super::work::Program;
 use crate::{Device, DeviceInfo, Error, Lane, LaneSpec, Preparation, QueueLayout, SyncMode, Work};
 use ash::vk;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-/// A device that can be used. Its `VkDevice`s come and go with the lanes.
+/// An open device.
 pub(super) struct VulkanDevice {
     physical: Physical,
-    /// The one-queue device of preparation and of lanes that share a queue, while there are any.
-    one_queue: Mutex<Weak<Opened>>,
+    /// For preparation and for lanes that share a queue: a `VkDevice` with one queue.
+    one_queue: Arc<Opened>,
     prepared: Mutex<HashMap<Work, Preparation>>,
     instance: &'static Instance,
 }
 
 /// A `VkDevice` and the programs built on it.
 pub(super) struct Opened {
-    pub(super) logical: Arc<Logical>,
+    logical: Arc<Logical>,
     programs: Mutex<HashMap<Work, Arc<Program>>>,
 }
 
@@ -208,12 +208,11 @@ impl Drop for Logical {
 }
 
 impl VulkanDevice {
-    /// Makes sure that the device can be opened.
     pub(super) fn open(instance: &'static Instance, physical: Physical) -> Result<Self, Error> {
-        Opened::new(instance, &physical, 1)?;
+        let one_queue = Opened::new(instance, &physical, 1)?;
         Ok(Self {
             physical,
-            one_queue: Mutex::default(),
+            one_queue,
             prepared: Mutex::default(),
             instance,
         })
@@ -222,19 +221,10 @@ impl VulkanDevice {
     /// A `VkDevice` with exactly the queues that the lanes use: queues that nobody uses cost
     /// submissions to the others time on some drivers.
     fn opened(&self, layout: QueueLayout, threads: u32) -> Result<Arc<Opened>, Error> {
-        if layout == QueueLayout::Own {
-            return Opened::new(self.instance, &self.physical, threads);
+        match layout {
+            QueueLayout::Shared => Ok(Arc::clone(&self.one_queue)),
+            QueueLayout::Own => Opened::new(self.instance, &self.physical, threads),
         }
-        let mut one = self
-            .one_queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(opened) = one.upgrade() {
-            return Ok(opened);
-        }
-        let opened = Opened::new(self.instance, &self.physical, 1)?;
-        *one = Arc::downgrade(&opened);
-        Ok(opened)
     }
 }
 
@@ -249,7 +239,7 @@ impl Device for VulkanDevice {
         if let Some(known) = prepared.get(&work) {
             return Ok(known.clone());
         }
-        let (_, preparation) = self.opened(QueueLayout::Shared, 1)?.program(work, None)?;
+        let (_, preparation) = self.one_queue.program(work, None)?;
         prepared.insert(work, preparation.clone());
         Ok(preparation)
     }
@@ -261,7 +251,7 @@ impl Device for VulkanDevice {
         let (program, _) = opened.program(spec.work, Some(&known))?;
         let lane = |index: u32| {
             let (queue, access) = opened.logical.way_in(spec, index as usize);
-            let lane = VulkanLane::new(&opened, &program, spec, queue, access)?;
+            let lane = VulkanLane::new(&opened.logical, &program, spec, queue, access)?;
             Ok(Box::new(lane) as Box<dyn Lane>)
         };
         (0..threads).map(lane).collect()

@@ -3,7 +3,7 @@
 
 use super::NAME;
 use super::api::status;
-use super::device::{Logical, Opened};
+use super::device::Logical;
 use super::work::{Bindings, Program};
 use crate::{Error, Lane, LaneSpec, SyncMode};
 use ash::vk;
@@ -70,19 +70,16 @@ pub(super) struct VulkanLane {
     _bindings: Option<Bindings>,
     _program: Arc<Program>,
     logical: Arc<Logical>,
-    /// Lets the next lanes that share a queue find its device.
-    _opened: Arc<Opened>,
 }
 
 impl VulkanLane {
     pub(super) fn new(
-        opened: &Arc<Opened>,
+        logical: &Arc<Logical>,
         program: &Arc<Program>,
         spec: LaneSpec,
         queue: vk::Queue,
         access: Access,
     ) -> Result<Self, Error> {
-        let logical = &opened.logical;
         let bindings = program.bindings(spec.depth)?;
         let mut lane = Self {
             queue,
@@ -95,7 +92,6 @@ impl VulkanLane {
             _bindings: None,
             _program: Arc::clone(program),
             logical: Arc::clone(logical),
-            _opened: Arc::clone(opened),
         };
         for index in 0..spec.depth as usize {
             let commands = logical.command_buffers(lane.pool, spec.batch)?;
