@@ -13,6 +13,8 @@
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 pub(crate) mod base;
+#[cfg(target_os = "linux")]
+mod covered;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 mod cuda;

@@ -19,7 +19,7 @@
 mod direct;
 mod procaddress;
 mod symbols;
-mod table;
+pub(crate) mod table;
 mod unknown;
 
 pub(crate) use direct::{loading, modules_changed};

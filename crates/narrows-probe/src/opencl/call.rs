@@ -91,6 +91,8 @@ macro_rules! entries {
                 $fails,
             ),
         )+];
+        /// Names of the entries.
+        pub(crate) const NAMES: [&str; super::ENTRIES] = [$($name),+];
         /// Where an enqueued command's event is returned.
         pub(crate) const EVENTS: [Option<u8>; super::ENTRIES] = [$($event),+];
         /// What the loader gets.

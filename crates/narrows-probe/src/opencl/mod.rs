@@ -11,7 +11,7 @@
 //! drivers that are linked without a loader.
 
 mod call;
-mod table;
+pub(crate) mod table;
 mod times;
 
 pub(crate) use table::{EVENTS, RULES, WRAPPERS};

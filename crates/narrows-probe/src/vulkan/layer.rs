@@ -19,6 +19,14 @@ use narrows_trace::{Api, CallKind, ObjectId};
 
 const VERSION: u32 = 2;
 
+/// What the layer wraps besides the table.
+pub(crate) const FUNCTIONS: [&[u8]; 4] = [
+    b"vkCreateInstance",
+    b"vkDestroyInstance",
+    b"vkCreateDevice",
+    b"vkDestroyDevice",
+];
+
 static CREATE_INSTANCE: Call = call("vkCreateInstance");
 static DESTROY_INSTANCE: Call = call("vkDestroyInstance");
 static CREATE_DEVICE: Call = call("vkCreateDevice");

@@ -13,10 +13,10 @@ mod abi;
 mod call;
 mod device;
 mod layer;
-mod table;
+pub(crate) mod table;
 mod times;
 
-pub(crate) use layer::note_coverage;
+pub(crate) use layer::{FUNCTIONS as LAYER_FUNCTIONS, note_coverage};
 pub(crate) use times::finish;
 
 #[cfg(test)]
