@@ -76,7 +76,7 @@ fn main() {
     let folder = std::env::args().nth(1).expect("FOLDER");
     let folder = CString::new(folder).expect("no zero byte");
     let options = Options {
-        timeline_bytes: 64 << 10,
+        timeline_bytes: 1 << 20,
         ..Options::default()
     };
     let writer = Writer::create(&folder, &options).expect("a writer");
