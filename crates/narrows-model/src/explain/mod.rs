@@ -15,6 +15,7 @@ pub mod profile;
 pub mod result;
 pub mod scaling;
 pub mod term;
+pub mod timeline;
 pub mod verdict;
 pub mod waterfall;
 

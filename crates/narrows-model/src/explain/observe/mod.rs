@@ -6,9 +6,12 @@
 
 mod cpu;
 mod gpu;
+mod lanes;
 mod naming;
 mod ops;
 mod threads;
+
+pub use lanes::timeline;
 
 use super::profile::{Profile, Worker};
 use super::term::Term;

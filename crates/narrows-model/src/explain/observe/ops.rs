@@ -4,7 +4,7 @@ use super::super::partition::Window;
 use super::super::profile::OpSource;
 use super::Source;
 use narrows_trace::reader::What;
-use narrows_trace::{CallId, CallKind, LockAddr, Nanos, ThreadNo};
+use narrows_trace::{CallId, CallKind, LockAddr, Nanos, ObjectId, ThreadNo};
 use std::collections::HashMap;
 
 /// A thread does ops if it does at least this share of what the busiest does.
@@ -80,7 +80,12 @@ pub(super) struct Scan {
     /// Wakes per (process, lock) and waking thread.
     pub(super) wakes: HashMap<(usize, LockAddr), HashMap<ThreadNo, u64>>,
     pub(super) lost_events: u64,
+    /// Instants on a queue's clock and on ours, ascending; the first ones of each queue.
+    pub(super) clocks: HashMap<(usize, ObjectId), Vec<(Nanos, Nanos)>>,
 }
+
+/// Pairs of instants kept per queue.
+const MOST_CLOCKS: usize = 1 << 14;
 
 pub(super) fn scan(source: &Source<'_>) -> Scan {
     let mut scan = Scan::default();
@@ -119,12 +124,22 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
                         let by = scan.wakes.entry((index, lock)).or_default();
                         *by.entry(number).or_default() += 1;
                     }
+                    What::GpuClock { queue, gpu, at } => {
+                        let pairs = scan.clocks.entry((index, queue)).or_default();
+                        if pairs.len() < MOST_CLOCKS {
+                            pairs.push((gpu, clock.nanos(at)));
+                        }
+                    }
                     _ => {}
                 }
             }
             scan.threads.push(seen);
         }
     }
+    // Several threads may read the clock of one queue.
+    scan.clocks
+        .values_mut()
+        .for_each(|pairs| pairs.sort_unstable());
     scan
 }
 

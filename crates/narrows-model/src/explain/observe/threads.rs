@@ -217,7 +217,7 @@ fn waited_for(
     waited
 }
 
-fn worker_name(source: &Source<'_>, process: usize, number: ThreadNo) -> String {
+pub(super) fn worker_name(source: &Source<'_>, process: usize, number: ThreadNo) -> String {
     let record = &source.recording.processes[process];
     let thread = record.threads.iter().find(|t| t.no == number);
     let name = thread.and_then(|t| t.name.clone());

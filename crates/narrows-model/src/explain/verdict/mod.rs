@@ -17,7 +17,8 @@ use crate::result::{Candidate, Proof, Verdict, VerdictKind};
 use crate::scan::{CPU_LIMIT, FULL_FROM, SCALES_FROM};
 use crate::words::{count, plural, significant};
 use words::{
-    gpu_proof, growth_proof, held, limits, percent, shown, slope_proof, waits_proof, worker_proof,
+    absorbed_proof, gpu_proof, growth_proof, held, limits, percent, shown, slope_proof,
+    waits_proof, worker_proof,
 };
 
 /// A cause must explain this share of the loss to be the answer.
@@ -378,8 +379,13 @@ fn serialised(contest: &Contest<'_>, cause: &Cause, layer: Layer) -> Verdict {
     if cause.class == Class::Lock {
         proofs.push(waits_proof(contest, cause));
     }
-    if let Some(slope) = slope.filter(|s| s.reading() == Reading::Serial) {
-        proofs.push(slope_proof(slope));
+    let reading = slope.map(Slope::reading);
+    match (cause.class, slope, reading) {
+        (_, Some(slope), Some(Reading::Serial)) => proofs.push(slope_proof(slope)),
+        // No hook sees a spin lock. But a delay just before it is absorbed in the time that is
+        // spun, which only a full serial stage behind the delay can do.
+        (Class::Running, Some(slope), Some(Reading::Hidden)) => proofs.push(absorbed_proof(slope)),
+        _ => {}
     }
     if cause.class == Class::Running && !proofs.is_empty() {
         proofs.push(growth_proof(cause));
@@ -387,8 +393,10 @@ fn serialised(contest: &Contest<'_>, cause: &Cause, layer: Layer) -> Verdict {
     if let Some(busy) = contest.point.gpu_busy.filter(|b| *b < MAIN_SHARE) {
         proofs.push(gpu_proof(busy));
     }
-    let contradicted =
-        slope.is_some_and(|s| matches!(s.reading(), Reading::Hidden | Reading::Parallel));
+    let contradicted = match cause.class {
+        Class::Running => reading == Some(Reading::Parallel),
+        _ => matches!(reading, Some(Reading::Hidden | Reading::Parallel)),
+    };
     if proofs.len() < 2 || contradicted {
         return one_proof(contest, cause, proofs, slope, contradicted);
     }

@@ -59,6 +59,19 @@ pub(super) fn slope_proof(slope: &Slope) -> Proof {
     }
 }
 
+pub(super) fn absorbed_proof(slope: &Slope) -> Proof {
+    Proof {
+        kind: ProofKind::Slope,
+        sentence: format!(
+            "a delay at its start is absorbed (causal slope {} {}), so a full serial stage follows",
+            significant(slope.slope),
+            shown(slope.slope_ci)
+        ),
+        value: Some(slope.slope),
+        ci: slope.slope_ci,
+    }
+}
+
 pub(super) fn growth_proof(cause: &Cause) -> Proof {
     let before: f64 = cause.steps.iter().map(|s| s.base_ns).sum();
     let after = before + cause.delta_ns;
