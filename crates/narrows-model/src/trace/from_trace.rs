@@ -132,11 +132,7 @@ fn last_instant(process: &Process) -> Option<Ticks> {
     let threads = threads.flat_map(|thread| [thread.end, thread.cpu.map(|cpu| cpu.at)]);
     let modules = process.modules.iter();
     let modules = modules.flat_map(|module| [Some(module.loaded), module.unloaded]);
-    threads
-        .chain(modules)
-        .flatten()
-        .chain(process.last)
-        .max()
+    threads.chain(modules).flatten().chain(process.last).max()
 }
 
 fn length(clock: &ClockMap, start: Ticks, end: Ticks) -> Nanos {

@@ -11,25 +11,36 @@ use std::collections::{BTreeMap, BTreeSet};
 const COST_EVENT: &str = "cost.event_ns";
 /// `cost.count_ns`: calibrated cost of one counted acquisition in nanoseconds.
 const COST_COUNT: &str = "cost.count_ns";
-/// `hooked.API`: how many functions of the interface are hooked.
-const HOOKED: &str = "hooked.";
-/// `unseen` and `unseen.*`: one line about what cannot be seen in this process.
-const UNSEEN: &str = "unseen";
+/// `API.functions` and `API.functions.WAY`: functions that are wrapped, those of all ways together.
+const FUNCTIONS: &str = "functions";
+/// `API.functions.unwrapped`: functions that were asked for and could not be wrapped.
+const UNWRAPPED: &str = "unwrapped";
+/// `API.uncovered`: what cannot be seen of the interface.
+const UNCOVERED: &str = "uncovered";
 
 /// What the probe could see, over all processes.
 pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
     let mut hooked: BTreeMap<String, u64> = BTreeMap::new();
     let mut unseen = BTreeSet::new();
-    for (key, value) in recording
-        .processes
-        .iter()
-        .flat_map(|process| &process.notes)
-    {
-        if let (Some(api), Ok(count)) = (key.strip_prefix(HOOKED), value.parse::<u64>()) {
+    for process in &recording.processes {
+        let mut own: BTreeMap<&str, u64> = BTreeMap::new();
+        for (key, value) in &process.notes {
+            let mut words = key.split('.');
+            let (api, what, way) = (words.next().unwrap_or_default(), words.next(), words.next());
+            match (what, way, value.parse::<u64>()) {
+                (Some(FUNCTIONS), Some(UNWRAPPED), Ok(count)) => {
+                    unseen.insert(format!("{api}: {count} functions could not be wrapped"));
+                }
+                (Some(FUNCTIONS), _, Ok(count)) => *own.entry(api).or_default() += count,
+                (Some(UNCOVERED), ..) => {
+                    unseen.insert(format!("{api}: {value}"));
+                }
+                _ => {}
+            }
+        }
+        for (api, count) in own {
             let most = hooked.entry(api.to_owned()).or_default();
             *most = count.max(*most);
-        } else if key.split('.').next() == Some(UNSEEN) {
-            unseen.insert(value.clone());
         }
     }
     let called: BTreeSet<&str> = recording.processes.iter().flat_map(called).collect();

@@ -123,11 +123,9 @@ fn process() -> ProcessRecord {
         notes: vec![
             ("cost.event_ns".into(), "20".into()),
             ("cost.count_ns".into(), "2".into()),
-            ("hooked.vulkan".into(), "37".into()),
-            (
-                "unseen.dlopen".into(),
-                "libx was opened before the probe".into(),
-            ),
+            ("vulkan.functions".into(), "37".into()),
+            ("vulkan.uncovered".into(), "vkCmd*".into()),
+            ("vulkan.functions.unwrapped".into(), "2".into()),
         ],
         lost: vec![(Loss::NoThreadSlot, 1)],
     }
@@ -275,7 +273,7 @@ fn coverage_losses_and_cost_are_said() {
     assert_eq!(summary.coverage.called, 2);
     assert_eq!(
         summary.coverage.unseen,
-        ["libx was opened before the probe"]
+        ["vulkan: 2 functions could not be wrapped", "vulkan: vkCmd*"]
     );
     assert_eq!((summary.lost.events, summary.lost.recorded), (6, 24));
     assert_eq!(

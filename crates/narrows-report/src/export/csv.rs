@@ -73,7 +73,12 @@ fn cells<'a>(what: &TimelineWhat<'a>) -> Cells<'a> {
     let some = |value: u64| (value != 0).then_some(value);
     let none = Cells::default();
     match *what {
-        TimelineWhat::Call { name, layer, object, failed } => Cells {
+        TimelineWhat::Call {
+            name,
+            layer,
+            object,
+            failed,
+        } => Cells {
             event: "call",
             name,
             layer: layer.name(),
@@ -81,8 +86,21 @@ fn cells<'a>(what: &TimelineWhat<'a>) -> Cells<'a> {
             failed: Some(failed),
             ..none
         },
-        TimelineWhat::Op { object } => Cells { event: "op", object: some(object), ..none },
-        TimelineWhat::Wait { kind, layer, site, lock, owner, owner_call, inside, failed } => Cells {
+        TimelineWhat::Op { object } => Cells {
+            event: "op",
+            object: some(object),
+            ..none
+        },
+        TimelineWhat::Wait {
+            kind,
+            layer,
+            site,
+            lock,
+            owner,
+            owner_call,
+            inside,
+            failed,
+        } => Cells {
             event: "wait",
             name: kind,
             layer: layer.name(),
@@ -94,16 +112,31 @@ fn cells<'a>(what: &TimelineWhat<'a>) -> Cells<'a> {
             failed: Some(failed),
             ..none
         },
-        TimelineWhat::Wake { kind, lock, site } => {
-            Cells { event: "wake", name: kind, lock: Some(lock), site, ..none }
-        }
-        TimelineWhat::Mark { name, value } => {
-            Cells { event: "mark", name, value: Some(value), ..none }
-        }
-        TimelineWhat::Gpu { name, queue } => {
-            Cells { event: "gpu", name, layer: "gpu", object: some(queue), ..none }
-        }
-        TimelineWhat::Cpu { cpu, .. } => Cells { event: "cpu", value: Some(cpu.0), ..none },
+        TimelineWhat::Wake { kind, lock, site } => Cells {
+            event: "wake",
+            name: kind,
+            lock: Some(lock),
+            site,
+            ..none
+        },
+        TimelineWhat::Mark { name, value } => Cells {
+            event: "mark",
+            name,
+            value: Some(value),
+            ..none
+        },
+        TimelineWhat::Gpu { name, queue } => Cells {
+            event: "gpu",
+            name,
+            layer: "gpu",
+            object: some(queue),
+            ..none
+        },
+        TimelineWhat::Cpu { cpu, .. } => Cells {
+            event: "cpu",
+            value: Some(cpu.0),
+            ..none
+        },
     }
 }
 

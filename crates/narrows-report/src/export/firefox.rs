@@ -42,7 +42,13 @@ pub fn write_firefox(
             if !std::mem::replace(&mut first, false) {
                 out.write_all(b",")?;
             }
-            Columns { timeline, index, at, zero }.thread(process, out)?;
+            Columns {
+                timeline,
+                index,
+                at,
+                zero,
+            }
+            .thread(process, out)?;
         }
     }
     out.write_all(b"]}\n")
@@ -53,7 +59,9 @@ fn earliest(timeline: &dyn Timeline) -> u64 {
     let mut earliest = u64::MAX;
     for (index, process) in timeline.processes().iter().enumerate() {
         for at in 0..process.threads.len() {
-            timeline.events(index, at, &mut |event| earliest = earliest.min(event.start.0));
+            timeline.events(index, at, &mut |event| {
+                earliest = earliest.min(event.start.0)
+            });
         }
     }
     if earliest == u64::MAX { 0 } else { earliest }
@@ -72,8 +80,7 @@ fn head(meta: FirefoxMeta<'_>) -> Value {
         Layer::Scheduler => "brown",
         Layer::Unseen => "grey",
     };
-    let category =
-        |layer: Layer| json!({"name": layer.name(), "color": color(layer), "subcategories": ["Other"]});
+    let category = |layer: Layer| json!({"name": layer.name(), "color": color(layer), "subcategories": ["Other"]});
     json!({
         "categories": Layer::ALL.map(category),
         "debug": false,
@@ -110,10 +117,22 @@ fn schemas() -> Value {
         })
     };
     json!([
-        schema("call", "{marker.name} {marker.data.object}", &[("object", "Object"), ("failed", "Failed")]),
-        schema("cpu", "{marker.data.value}", &[("value", "CPU time so far in ns")]),
+        schema(
+            "call",
+            "{marker.name} {marker.data.object}",
+            &[("object", "Object"), ("failed", "Failed")]
+        ),
+        schema(
+            "cpu",
+            "{marker.data.value}",
+            &[("value", "CPU time so far in ns")]
+        ),
         schema("gpu", "{marker.name}", &[("object", "Queue")]),
-        schema("mark", "{marker.name} {marker.data.value}", &[("value", "Value")]),
+        schema(
+            "mark",
+            "{marker.name} {marker.data.value}",
+            &[("value", "Value")]
+        ),
         schema("op", "op {marker.data.object}", &[("object", "Object")]),
         schema(
             "wait",
@@ -127,7 +146,11 @@ fn schemas() -> Value {
                 ("failed", "Failed"),
             ],
         ),
-        schema("wake", "{marker.name} at {marker.data.site}", &[("site", "Site"), ("lock", "Lock")]),
+        schema(
+            "wake",
+            "{marker.name} at {marker.data.site}",
+            &[("site", "Site"), ("lock", "Lock")]
+        ),
     ])
 }
 
@@ -150,13 +173,19 @@ impl Columns<'_> {
             last = last.max(event.end.0);
             names.index(&marker_name(&event.what));
         });
-        let (first, last) = if count == 0 { (self.zero, self.zero) } else { (first, last) };
+        let (first, last) = if count == 0 {
+            (self.zero, self.zero)
+        } else {
+            (first, last)
+        };
         write!(out, "{{{},", self.skeleton(process, thread, first, last))?;
         write!(out, "\"markers\":{{\"length\":{count}")?;
         self.column("category", out, |event, out| {
             write!(out, "{}", layer(&event.what) as usize)
         })?;
-        self.column("data", out, |event, out| write!(out, "{}", data(&event.what)))?;
+        self.column("data", out, |event, out| {
+            write!(out, "{}", data(&event.what))
+        })?;
         self.column("endTime", out, |event, out| match phase(event) {
             INSTANT => out.write_all(b"null"),
             _ => write!(out, "{}", self.ms(event.end.0)),
@@ -165,7 +194,9 @@ impl Columns<'_> {
             write!(out, "{}", names.index(&marker_name(&event.what)))
         })?;
         self.column("phase", out, |event, out| write!(out, "{}", phase(event)))?;
-        self.column("startTime", out, |event, out| write!(out, "{}", self.ms(event.start.0)))?;
+        self.column("startTime", out, |event, out| {
+            write!(out, "{}", self.ms(event.start.0))
+        })?;
         write!(out, "}},\"stringArray\":{}}}", json!(names.list))
     }
 
@@ -243,7 +274,9 @@ impl Columns<'_> {
             "showMarkersInTimeline": true,
         });
         let text = fields.to_string();
-        let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
+        let inner = text
+            .strip_prefix('{')
+            .and_then(|text| text.strip_suffix('}'));
         inner.unwrap_or_default().to_owned()
     }
 }
@@ -295,14 +328,28 @@ fn layer(what: &TimelineWhat<'_>) -> Layer {
 }
 
 fn data(what: &TimelineWhat<'_>) -> Value {
-    let hex = |value: u64| if value == 0 { String::new() } else { format!("{value:#x}") };
+    let hex = |value: u64| {
+        if value == 0 {
+            String::new()
+        } else {
+            format!("{value:#x}")
+        }
+    };
     let yes = |value: bool| if value { "yes" } else { "" };
     match *what {
         TimelineWhat::Call { object, failed, .. } => {
             json!({"type": "call", "object": hex(object), "failed": yes(failed)})
         }
         TimelineWhat::Op { object } => json!({"type": "op", "object": hex(object)}),
-        TimelineWhat::Wait { site, lock, owner, owner_call, inside, failed, .. } => json!({
+        TimelineWhat::Wait {
+            site,
+            lock,
+            owner,
+            owner_call,
+            inside,
+            failed,
+            ..
+        } => json!({
             "type": "wait",
             "site": site,
             "lock": hex(lock),

@@ -118,14 +118,18 @@ impl<'a> Writer<'a> {
         let mut snapshot = Message::default();
         snapshot.message(1, &clock).number(2, MONOTONIC);
         let mut first = Message::default();
-        first.number(packet::SEQUENCE_ID, SEQUENCE).message(packet::CLOCK_SNAPSHOT, &snapshot);
+        first
+            .number(packet::SEQUENCE_ID, SEQUENCE)
+            .message(packet::CLOCK_SNAPSHOT, &snapshot);
         self.packet(&first)?;
 
         let mut defaults = Message::default();
         defaults.number(packet::CLOCK_ID, MONOTONIC);
         let mut second = Message::default();
         // SEQ_INCREMENTAL_STATE_CLEARED
-        second.number(packet::SEQUENCE_ID, SEQUENCE).number(packet::SEQUENCE_FLAGS, 1);
+        second
+            .number(packet::SEQUENCE_ID, SEQUENCE)
+            .number(packet::SEQUENCE_FLAGS, 1);
         second.message(packet::DEFAULTS, &defaults);
         self.packet(&second)
     }
@@ -144,7 +148,9 @@ impl<'a> Writer<'a> {
         track.number(1, uuid);
         fill(&mut track);
         let mut packet = Message::default();
-        packet.number(packet::SEQUENCE_ID, SEQUENCE).message(packet::TRACK_DESCRIPTOR, &track);
+        packet
+            .number(packet::SEQUENCE_ID, SEQUENCE)
+            .message(packet::TRACK_DESCRIPTOR, &track);
         self.packet(&packet)?;
         Ok(uuid)
     }
@@ -171,7 +177,10 @@ impl<'a> Writer<'a> {
         let owner = &timeline.processes()[process];
         let row = &owner.threads[thread];
         let mut inner = Message::default();
-        inner.number(1, u64::from(owner.pid)).number(2, u64::from(row.tid)).text(5, &row.name);
+        inner
+            .number(1, u64::from(owner.pid))
+            .number(2, u64::from(row.tid))
+            .text(5, &row.name);
         let track = self.descriptor(|track| {
             track.message(4, &inner);
         })?;
@@ -194,7 +203,12 @@ impl<'a> Writer<'a> {
     fn event(&mut self, tracks: &mut Tracks, row: &TimelineEvent<'_>) -> io::Result<()> {
         let (start, end) = (row.start.0, row.end.0.max(row.start.0));
         match row.what {
-            TimelineWhat::Call { name, layer, object, failed } => {
+            TimelineWhat::Call {
+                name,
+                layer,
+                object,
+                failed,
+            } => {
                 let mut fields = Message::default();
                 self.pointer(&mut fields, "object", object);
                 self.flag(&mut fields, "failed", failed);
@@ -240,7 +254,16 @@ impl<'a> Writer<'a> {
 
     fn wait_fields(&mut self, what: &TimelineWhat<'_>) -> Message {
         let mut fields = Message::default();
-        let TimelineWhat::Wait { site, lock, owner, owner_call, inside, failed, .. } = *what else {
+        let TimelineWhat::Wait {
+            site,
+            lock,
+            owner,
+            owner_call,
+            inside,
+            failed,
+            ..
+        } = *what
+        else {
             return fields;
         };
         self.string(&mut fields, "site", site);
@@ -282,7 +305,9 @@ impl<'a> Writer<'a> {
         let begin = self.named(track, kind::SLICE_BEGIN, category, name, fields);
         self.track_event(start, &begin)?;
         let mut finish = Message::default();
-        finish.number(event::TYPE, kind::SLICE_END).number(event::TRACK_UUID, track);
+        finish
+            .number(event::TYPE, kind::SLICE_END)
+            .number(event::TRACK_UUID, track);
         self.track_event(end, &finish)
     }
 
@@ -308,13 +333,18 @@ impl<'a> Writer<'a> {
                 counter.number(3, 1);
                 let parent = tracks.thread;
                 let track = self.descriptor(|track| {
-                    track.text(2, "CPU time").number(5, parent).message(8, &counter);
+                    track
+                        .text(2, "CPU time")
+                        .number(5, parent)
+                        .message(8, &counter);
                 })?;
                 *tracks.cpu.insert(track)
             }
         };
         let mut sample = Message::default();
-        sample.number(event::TYPE, kind::COUNTER).number(event::TRACK_UUID, track);
+        sample
+            .number(event::TYPE, kind::COUNTER)
+            .number(event::TRACK_UUID, track);
         sample.number(event::COUNTER_VALUE, value);
         self.track_event(at, &sample)
     }
@@ -330,8 +360,12 @@ impl<'a> Writer<'a> {
         let category = self.intern(Table::Category, category);
         let name = self.intern(Table::Name, name);
         let mut message = Message::default();
-        message.number(event::TYPE, kind).number(event::TRACK_UUID, track);
-        message.number(event::CATEGORY_IIDS, category).number(event::NAME_IID, name);
+        message
+            .number(event::TYPE, kind)
+            .number(event::TRACK_UUID, track);
+        message
+            .number(event::CATEGORY_IIDS, category)
+            .number(event::NAME_IID, name);
         message.append(fields);
         message
     }
@@ -339,7 +373,9 @@ impl<'a> Writer<'a> {
     /// One packet; names that are new stand in it, before the event that uses them.
     fn track_event(&mut self, at: u64, track_event: &Message) -> io::Result<()> {
         let mut packet = Message::default();
-        packet.number(packet::TIMESTAMP, at).number(packet::SEQUENCE_ID, SEQUENCE);
+        packet
+            .number(packet::TIMESTAMP, at)
+            .number(packet::SEQUENCE_ID, SEQUENCE);
         // SEQ_NEEDS_INCREMENTAL_STATE
         packet.number(packet::SEQUENCE_FLAGS, 2);
         if !self.new.bytes().is_empty() {

@@ -12,7 +12,11 @@ struct StandIn {
 }
 
 fn stand_in() -> StandIn {
-    let thread = |number, tid, name: &str| TimelineThread { number, tid, name: name.into() };
+    let thread = |number, tid, name: &str| TimelineThread {
+        number,
+        tid,
+        name: name.into(),
+    };
     StandIn {
         processes: vec![TimelineProcess {
             pid: 70,
@@ -30,7 +34,11 @@ impl Timeline for StandIn {
 
     fn events(&self, _process: usize, thread: usize, each: &mut dyn FnMut(&TimelineEvent<'_>)) {
         let mut give = |start, end, what| {
-            each(&TimelineEvent { start: Nanos(start), end: Nanos(end), what });
+            each(&TimelineEvent {
+                start: Nanos(start),
+                end: Nanos(end),
+                what,
+            });
         };
         let wait = TimelineWhat::Wait {
             kind: "mutex",
@@ -53,13 +61,43 @@ impl Timeline for StandIn {
             give(1_000, 2_000, call);
             give(500, 2_000, TimelineWhat::Op { object: 0x10 });
             give(1_500, 2_100, TimelineWhat::Op { object: 0x10 });
-            give(1_000, 1_900, TimelineWhat::Gpu { name: "cuLaunchKernel", queue: 0x10 });
+            give(
+                1_000,
+                1_900,
+                TimelineWhat::Gpu {
+                    name: "cuLaunchKernel",
+                    queue: 0x10,
+                },
+            );
             return;
         }
-        give(3_000, 3_000, TimelineWhat::Wake { kind: "mutex", lock: 0x7000, site: "x+0x1" });
-        give(3_100, 3_100, TimelineWhat::Mark { name: "frame", value: 7 });
+        give(
+            3_000,
+            3_000,
+            TimelineWhat::Wake {
+                kind: "mutex",
+                lock: 0x7000,
+                site: "x+0x1",
+            },
+        );
+        give(
+            3_100,
+            3_100,
+            TimelineWhat::Mark {
+                name: "frame",
+                value: 7,
+            },
+        );
         let (voluntary, involuntary) = (1, 2);
-        give(3_200, 3_200, TimelineWhat::Cpu { cpu: Nanos(42), voluntary, involuntary });
+        give(
+            3_200,
+            3_200,
+            TimelineWhat::Cpu {
+                cpu: Nanos(42),
+                voluntary,
+                involuntary,
+            },
+        );
     }
 }
 
@@ -130,7 +168,9 @@ fn perfetto_slices_are_paired_on_their_tracks() {
         .into_iter()
         .map(|(number, value)| {
             assert_eq!(number, 1, "Trace.packet");
-            let Field::Bytes(packet) = value else { panic!("a packet is a message") };
+            let Field::Bytes(packet) = value else {
+                panic!("a packet is a message")
+            };
             fields(&packet)
         })
         .collect();
@@ -144,7 +184,9 @@ fn perfetto_slices_are_paired_on_their_tracks() {
         }
         if let Some(interned) = bytes(packet, 12) {
             for (table, entry) in fields(&interned) {
-                let Field::Bytes(entry) = entry else { panic!("an entry is a message") };
+                let Field::Bytes(entry) = entry else {
+                    panic!("an entry is a message")
+                };
                 if table == 2 {
                     names.insert(number(&fields(&entry), 1).expect("iid"));
                 }
@@ -154,9 +196,15 @@ fn perfetto_slices_are_paired_on_their_tracks() {
             let event = fields(&event);
             let (kind, track) = (number(&event, 9).expect("type"), number(&event, 11));
             let track = track.expect("track");
-            assert!(tracks.contains(&track), "a track is described before it is used");
+            assert!(
+                tracks.contains(&track),
+                "a track is described before it is used"
+            );
             if kind == 1 {
-                assert!(names.contains(&number(&event, 10).expect("name")), "interned before use");
+                assert!(
+                    names.contains(&number(&event, 10).expect("name")),
+                    "interned before use"
+                );
             }
             events.push((number(packet, 8).expect("timestamp"), at, kind, track));
         }
@@ -180,7 +228,10 @@ fn perfetto_slices_are_paired_on_their_tracks() {
 
 fn firefox() -> Value {
     let mut out = Vec::new();
-    let meta = FirefoxMeta { product: "program", start_ms: 1.5 };
+    let meta = FirefoxMeta {
+        product: "program",
+        start_ms: 1.5,
+    };
     write_firefox(&stand_in(), meta, &mut out).expect("memory");
     serde_json::from_slice(&out).expect("JSON")
 }
@@ -194,11 +245,19 @@ fn firefox_columns_have_one_length_and_known_names() {
         let markers = &thread["markers"];
         assert_eq!(markers["length"], wanted);
         for column in ["category", "data", "endTime", "name", "phase", "startTime"] {
-            assert_eq!(markers[column].as_array().expect("column").len(), wanted, "{column}");
+            assert_eq!(
+                markers[column].as_array().expect("column").len(),
+                wanted,
+                "{column}"
+            );
         }
         let strings = thread["stringArray"].as_array().expect("strings").len();
         let names = markers["name"].as_array().expect("names");
-        assert!(names.iter().all(|name| (name.as_u64().expect("index") as usize) < strings));
+        assert!(
+            names
+                .iter()
+                .all(|name| (name.as_u64().expect("index") as usize) < strings)
+        );
         let types: BTreeSet<_> = profile["meta"]["markerSchema"]
             .as_array()
             .expect("schemas")
@@ -210,13 +269,20 @@ fn firefox_columns_have_one_length_and_known_names() {
         }
     }
     assert_eq!(threads[0]["markers"]["startTime"][1], 0.0005);
-    assert_eq!(threads[0]["stringArray"][threads[0]["markers"]["name"][1].as_u64().expect("index") as usize], "cuStreamSynchronize");
+    assert_eq!(
+        threads[0]["stringArray"]
+            [threads[0]["markers"]["name"][1].as_u64().expect("index") as usize],
+        "cuStreamSynchronize"
+    );
 }
 
 /// The shape of a value: keys of objects, not their values; arrays by their first element.
 fn shape(value: &Value) -> Value {
     match value {
-        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), shape(value))).collect(),
+        Value::Object(map) => map
+            .iter()
+            .map(|(key, value)| (key.clone(), shape(value)))
+            .collect(),
         _ => Value::Null,
     }
 }
@@ -241,14 +307,24 @@ fn firefox_fields_are_those_of_the_profilers_own_crate() {
     profile.add_marker(thread, MarkerTiming::Interval(start, start), marker);
     let theirs = serde_json::to_value(&profile).expect("JSON");
     let ours = firefox();
-    assert_eq!(theirs["meta"]["preprocessedProfileVersion"], ours["meta"]["preprocessedProfileVersion"]);
+    assert_eq!(
+        theirs["meta"]["preprocessedProfileVersion"],
+        ours["meta"]["preprocessedProfileVersion"]
+    );
     assert_eq!(shape(&ours["threads"][0]), shape(&theirs["threads"][0]));
     let (ours_meta, theirs_meta) = (shape(&ours["meta"]), shape(&theirs["meta"]));
     assert_eq!(ours_meta, theirs_meta);
     assert_eq!(shape(&ours), shape(&theirs));
     let schema = |profile: &Value| shape(&profile["meta"]["markerSchema"][0]);
     for (key, _) in schema(&ours).as_object().expect("an object") {
-        let known = ["chartLabel", "tooltipLabel", "tableLabel", "name", "display", "fields"];
+        let known = [
+            "chartLabel",
+            "tooltipLabel",
+            "tableLabel",
+            "name",
+            "display",
+            "fields",
+        ];
         assert!(known.contains(&key.as_str()), "{key}");
     }
 }
