@@ -282,9 +282,10 @@ fn open_again(name: *const c_char) -> *mut c_void {
 /// What the system answers to `name`.
 fn ask(handle: *mut c_void, name: &CStr) -> *const () {
     match system_dlsym() {
-        // SAFETY: a handle, and a C string.
         Some(dlsym) if !handle.is_null() => {
-            unsafe { dlsym(handle, name.as_ptr()) }.cast_const().cast()
+            // SAFETY: a handle, and a C string.
+            let found = unsafe { dlsym(handle, name.as_ptr()) };
+            found.cast_const().cast()
         }
         _ => null(),
     }

@@ -85,7 +85,7 @@ fn enter(name: &CStr) -> Option<(&'static Rule, Scope)> {
 
 fn leave(scope: Option<(&'static Rule, Scope)>, status: c_int) {
     if let Some((rule, scope)) = scope {
-        rule.leave(scope, u64::from(status as u32), &[0; 0]);
+        rule.shape.leave(scope, u64::from(status as u32), &[0; 0]);
     }
 }
 

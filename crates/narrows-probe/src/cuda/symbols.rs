@@ -304,10 +304,8 @@ mod tests {
         assert!(ask(libc::RTLD_DEFAULT, c"cuInit").is_null());
         assert!(ask(null_mut(), c"cuGetProcAddress_v2").is_null());
         // SAFETY: takes no arguments.
-        assert!(
-            !unsafe { libc::dlerror() }.is_null(),
-            "the system's message is there"
-        );
+        let message = unsafe { libc::dlerror() };
+        assert!(!message.is_null(), "the system's message is there");
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) static TABLE: [Rule; 721] = ROWS;
 
 /// Its rows, for names that are put together when the library is built.
 #[rustfmt::skip]
-#[allow(clippy::declare_interior_mutable_const)]
+#[allow(clippy::declare_interior_mutable_const, clippy::large_const_arrays)]
 pub(crate) const ROWS: [Rule; 721] = [
     rule("cuArray3DCreate", CallKind::Alloc, Object::Out(0)),
     rule("cuArray3DCreate_v2", CallKind::Alloc, Object::Out(0)),

@@ -57,7 +57,7 @@ fn the_stream_is_the_object_of_a_launch() {
     let arguments: [u64; 11] = core::array::from_fn(|index| 100 + index as u64);
     let object = |name| {
         let rule: &Rule = rule(name).expect("in the table");
-        rule.object(0, &arguments).0
+        rule.shape.object(0, &arguments).0
     };
     assert_eq!(object(c"cuLaunchKernel"), 108);
     assert_eq!(object(c"cuGraphLaunch"), 101);

@@ -3,7 +3,7 @@
 //! Every argument of the API is an integer or a pointer, so that each fits a 64-bit register or
 //! stack slot; passing the whole slot on passes the argument on.
 
-use super::{EVENTS, RULES, target, times};
+use super::{EVENTS, RULES, SHAPES, target, times};
 use crate::base::Scope;
 
 /// A wrapper's address, in a static.
@@ -18,22 +18,32 @@ fn around<const INDEX: usize, const N: usize>(
     arguments: [u64; N],
     call: impl Fn(*mut (), &[u64; N]) -> u64,
 ) -> u64 {
-    let rule = &RULES[INDEX];
+    let shape = const { SHAPES[INDEX] };
     let real = target(INDEX);
-    let Some(scope) = Scope::enter(&rule.call) else {
+    let Some(scope) = Scope::enter(&RULES[INDEX].call) else {
         return call(real, &arguments);
     };
-    if !times::wanted() {
-        let result = call(real, &arguments);
-        rule.leave(scope, result, &arguments);
-        return result;
+    if times::wanted() {
+        return with_times::<INDEX, N>(scope, arguments, |arguments| call(real, arguments));
     }
+    let result = call(real, &arguments);
+    shape.leave(scope, result, &arguments);
+    result
+}
+
+/// The same with GPU times.
+#[cold]
+#[inline(never)]
+fn with_times<const INDEX: usize, const N: usize>(
+    scope: Scope,
+    arguments: [u64; N],
+    call: impl Fn(&[u64; N]) -> u64,
+) -> u64 {
+    let shape = const { SHAPES[INDEX] };
     let (call_id, start) = (scope.call(), scope.start());
-    let (result, after) = times::timed(INDEX, EVENTS[INDEX], arguments, |arguments| {
-        call(real, arguments)
-    });
-    let object = rule.object(result, &arguments);
-    let end = scope.leave(object, rule.failed(result));
+    let (result, after) = times::timed(INDEX, EVENTS[INDEX], arguments, call);
+    let object = shape.object(result, &arguments);
+    let end = scope.leave(object, shape.failed(result));
     after.run(call_id, start, end);
     result
 }
@@ -82,6 +92,11 @@ wrappers! {
 macro_rules! entries {
     ($($index:literal $name:literal $arity:ident $kind:ident, $object:expr, $fails:expr, $event:expr;)+) => {
         /// What each entry is about.
+        pub(crate) const SHAPES: [$crate::trampoline::Shape; super::ENTRIES] = [$(
+            $crate::trampoline::Shape { object: $object, fails: $fails },
+        )+];
+
+        /// Name, kind and shape of each.
         pub(crate) static RULES: [$crate::trampoline::Rule; super::ENTRIES] = [$(
             $crate::trampoline::Rule::new(
                 $name,

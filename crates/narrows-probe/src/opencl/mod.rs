@@ -14,7 +14,7 @@ mod call;
 pub(crate) mod table;
 mod times;
 
-pub(crate) use table::{EVENTS, RULES, WRAPPERS};
+pub(crate) use table::{EVENTS, RULES, SHAPES, WRAPPERS};
 
 use crate::base::state;
 use crate::gpu::OncePerRecording;
@@ -55,7 +55,8 @@ fn target(index: usize) -> *mut () {
 /// # Safety
 /// The loader's contract: `value` has `value_size` bytes or is null.
 #[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C-unwind" fn clGetLayerInfo(
+#[allow(non_snake_case)]
+unsafe extern "C-unwind" fn clGetLayerInfo(
     name: u32,
     value_size: usize,
     value: *mut c_void,
@@ -86,7 +87,8 @@ pub unsafe extern "C-unwind" fn clGetLayerInfo(
 /// # Safety
 /// The loader's contract: `target_dispatch` has `entries` entries and lives for good.
 #[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C-unwind" fn clInitLayer(
+#[allow(non_snake_case)]
+unsafe extern "C-unwind" fn clInitLayer(
     entries: u32,
     target_dispatch: *const *mut (),
     entries_ret: *mut u32,
@@ -104,6 +106,7 @@ pub unsafe extern "C-unwind" fn clInitLayer(
         let wrapper = if below.is_null() { null() } else { wrapper.0 };
         ours.store(wrapper.cast_mut(), Ordering::Release);
     }
+    times::decide();
     WRAPPED.store(count as u32, Ordering::Release);
     // SAFETY: the loader's variable.
     unsafe { entries_ret.write(count as u32) };

@@ -68,10 +68,18 @@ static NEXT: AtomicUsize = AtomicUsize::new(0);
 static FORCED_QUEUES: [AtomicU64; FORCED] = [const { AtomicU64::new(0) }; FORCED];
 static READING: AtomicBool = AtomicBool::new(false);
 
+static WANTED: AtomicBool = AtomicBool::new(false);
+
+/// Reads the setting, when the layer is put in place.
+pub(super) fn decide() {
+    let wanted = config::get().is_some_and(|config| config.gpu_times);
+    WANTED.store(wanted, Ordering::Relaxed);
+}
+
 /// Whether GPU times are asked for.
 #[inline(always)]
 pub(super) fn wanted() -> bool {
-    config::get().is_some_and(|config| config.gpu_times)
+    WANTED.load(Ordering::Relaxed)
 }
 
 /// What is left to do when the call has been recorded.
@@ -236,7 +244,10 @@ fn with_event<const N: usize>(
     let result = call(&changed);
     let at = changed.get(position).copied().unwrap_or(0) as *mut *mut c_void;
     // A failed command leaves the variable alone.
-    if RULES.get(index).is_none_or(|rule| rule.failed(result)) {
+    if RULES
+        .get(index)
+        .is_none_or(|rule| rule.shape.failed(result))
+    {
         return (result, After::Nothing);
     }
     // SAFETY: the API has just written it.

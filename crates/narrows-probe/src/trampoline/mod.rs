@@ -21,7 +21,7 @@ use aarch64::{Frame, STUB_BYTES};
 #[cfg(target_arch = "x86_64")]
 use x86_64::{Frame, STUB_BYTES};
 
-pub(crate) use rule::{Arguments, Fails, Object, Rule};
+pub(crate) use rule::{Arguments, Fails, Object, Rule, Shape};
 use slots::{SLOTS, slot};
 pub(crate) use slots::{claim, is_stub};
 
@@ -89,7 +89,7 @@ unsafe extern "C" fn leave(frame: *mut Frame) {
     // SAFETY: as promised; nobody else has the frame.
     let frame = unsafe { &*frame };
     match slot(frame.slot as usize).rule() {
-        Some(rule) => rule.leave(scope, frame.result[0], frame),
+        Some(rule) => rule.shape.leave(scope, frame.result[0], frame),
         None => scope.abandon(),
     }
 }

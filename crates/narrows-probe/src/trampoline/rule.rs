@@ -35,14 +35,22 @@ pub(crate) enum Fails {
     Null,
 }
 
+/// How to read a call's arguments and result. A constant where the function is known when this
+/// library is compiled, so that a hook has no branch for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    /// What the call works on.
+    pub(crate) object: Object,
+    /// When it failed.
+    pub(crate) fails: Fails,
+}
+
 /// One function of an API. Tables of these are statics, because the call knows its id.
 pub(crate) struct Rule {
     /// Name, kind, id in the recording.
     pub(crate) call: Call,
-    /// What it works on.
-    object: Object,
-    /// When it failed.
-    fails: Fails,
+    /// How to read it.
+    pub(crate) shape: Shape,
 }
 
 /// The arguments of one call, wherever they were passed.
@@ -69,8 +77,7 @@ impl Rule {
     ) -> Self {
         Self {
             call: Call::new(name, api, kind),
-            object,
-            fails,
+            shape: Shape { object, fails },
         }
     }
 
@@ -78,7 +85,9 @@ impl Rule {
     pub(crate) const fn name(&self) -> &'static str {
         self.call.name()
     }
+}
 
+impl Shape {
     /// Whether `result` means failure.
     #[inline(always)]
     pub(crate) fn failed(&self, result: u64) -> bool {
@@ -105,7 +114,7 @@ impl Rule {
         })
     }
 
-    /// Leaves `scope` as this rule says.
+    /// Leaves `scope` with what this says of the call.
     #[inline(always)]
     pub(crate) fn leave(&self, scope: Scope, result: u64, arguments: &impl Arguments) {
         scope.leave(self.object(result, arguments), self.failed(result));

@@ -15,11 +15,6 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    const EMPTY: Self = Self {
-        real: AtomicPtr::new(null_mut()),
-        rule: AtomicPtr::new(null_mut()),
-    };
-
     /// The function that the stub calls.
     #[inline(always)]
     pub(super) fn real(&self) -> *const () {
@@ -34,7 +29,12 @@ impl Slot {
     }
 }
 
-static TABLE: [Slot; SLOTS] = [Slot::EMPTY; SLOTS];
+static TABLE: [Slot; SLOTS] = [const {
+    Slot {
+        real: AtomicPtr::new(null_mut()),
+        rule: AtomicPtr::new(null_mut()),
+    }
+}; SLOTS];
 
 unsafe extern "C" {
     /// The first stub; the others follow at a distance of `STUB_BYTES`.

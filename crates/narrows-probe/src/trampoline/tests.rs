@@ -179,8 +179,10 @@ fn a_128_bit_result_comes_back_whole() {
 #[test]
 fn errno_is_what_the_function_left() {
     extern "C" fn sets_errno(value: i32) {
-        // SAFETY: the calling thread's errno.
-        unsafe { *libc::__errno_location() = value };
+        // SAFETY: gives the address of the calling thread's own.
+        let errno = unsafe { libc::__errno_location() };
+        // SAFETY: as above.
+        unsafe { errno.write(value) };
     }
     let direct: extern "C" fn(i32) = sets_errno;
     through(direct)(4242);
@@ -249,7 +251,7 @@ fn threads_claim_and_call_at_once() {
 
 #[test]
 fn a_rule_reads_what_it_names() {
-    let rule = |object, fails| Rule::new("r", Api::Other, CallKind::Other, object, fails);
+    let rule = |object, fails| Shape { object, fails };
     let made: u64 = 0xfeed;
     let config: [u64; 8] = [0, 1, 2, 3, 0xbeef, 5, 6, 7];
     let arguments = [&raw const made as u64, config.as_ptr() as u64, 9];

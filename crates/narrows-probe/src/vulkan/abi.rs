@@ -93,7 +93,7 @@ pub(super) struct Link {
 
 /// `VkNegotiateLayerInterface`.
 #[repr(C)]
-pub struct NegotiateInterface {
+pub(crate) struct NegotiateInterface {
     pub(super) kind: u32,
     pub(super) next: *const c_void,
     pub(super) version: u32,
@@ -109,16 +109,17 @@ const _: () = {
     assert!(size_of::<NegotiateInterface>() == 48);
 };
 
-/// The loader's structure `function` in the chain that starts at `head`.
+/// The loader's structure `function` in the chain of the structure at `info`.
 ///
 /// # Safety
-/// The chain is one that the loader passed.
+/// `info` begins with a head; its chain is one that the loader passed.
 pub(super) unsafe fn loader_info(
-    head: &Head,
+    info: *const Head,
     kind: u32,
     function: u32,
 ) -> Option<*mut LoaderCreateInfo> {
-    let mut at = head.next;
+    // SAFETY: as promised.
+    let mut at = unsafe { (*info).next };
     while !at.is_null() {
         // SAFETY: structures in a chain begin with a head.
         let this = unsafe { at.read() };

@@ -4,7 +4,7 @@
 
 use super::device::Device;
 use crate::base::Scope;
-use crate::vulkan::table::RULES;
+use crate::vulkan::table::{RULES, SHAPES};
 
 /// A wrapper's address, in a static.
 #[derive(Clone, Copy)]
@@ -30,21 +30,32 @@ fn around<const INDEX: usize, const N: usize>(
     if real.is_null() {
         return NOT_PRESENT;
     }
-    let rule = &RULES[INDEX];
-    let Some(scope) = Scope::enter(&rule.call) else {
+    let shape = const { SHAPES[INDEX] };
+    let Some(scope) = Scope::enter(&RULES[INDEX].call) else {
         return call(real, &arguments);
     };
-    if device.times.is_off() {
-        let result = call(real, &arguments);
-        rule.leave(scope, result, &arguments);
-        return result;
+    if !device.times.is_off() {
+        return with_times::<INDEX, N>(device, scope, arguments, |arguments| call(real, arguments));
     }
+    let result = call(real, &arguments);
+    shape.leave(scope, result, &arguments);
+    result
+}
+
+/// The same with GPU times.
+#[cold]
+#[inline(never)]
+fn with_times<const INDEX: usize, const N: usize>(
+    device: &'static Device,
+    scope: Scope,
+    arguments: [u64; N],
+    call: impl Fn(&[u64; N]) -> u64,
+) -> u64 {
+    let shape = const { SHAPES[INDEX] };
     let (call_id, start) = (scope.call(), scope.start());
-    let (result, after) = device
-        .times
-        .timed(device, INDEX, arguments, |arguments| call(real, arguments));
-    let object = rule.object(result, &arguments);
-    let end = scope.leave(object, rule.failed(result));
+    let (result, after) = device.times.timed(device, INDEX, arguments, call);
+    let object = shape.object(result, &arguments);
+    let end = scope.leave(object, shape.failed(result));
     device.times.after(device, after, call_id, start, end);
     result
 }
@@ -91,6 +102,11 @@ macro_rules! entries {
         pub(crate) enum Entry { $(#[doc = "The function."] $name,)+ }
 
         /// What each function is about.
+        pub(crate) const SHAPES: [$crate::trampoline::Shape; COUNT] = [$(
+            $crate::trampoline::Shape { object: $object, fails: $fails },
+        )+];
+
+        /// Name, kind and shape of each.
         pub(crate) static RULES: [$crate::trampoline::Rule; COUNT] = [$(
             $crate::trampoline::Rule::new(
                 stringify!($name),

@@ -44,7 +44,8 @@ const fn call(name: &'static str) -> Call {
 /// # Safety
 /// The loader's contract: `interface` is a structure of this type.
 #[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C-unwind" fn vkNegotiateLoaderLayerInterfaceVersion(
+#[allow(non_snake_case)]
+unsafe extern "C-unwind" fn vkNegotiateLoaderLayerInterfaceVersion(
     interface: *mut NegotiateInterface,
 ) -> i32 {
     // SAFETY: as promised.
@@ -154,7 +155,7 @@ unsafe extern "C-unwind" fn create_instance(
     instance: *mut Handle,
 ) -> i32 {
     // SAFETY: the API's structure, with the loader's in its chain.
-    let link = unsafe { loader_info(&(*info).head, LOADER_INSTANCE_CREATE_INFO, LAYER_LINK_INFO) };
+    let link = unsafe { loader_info(info.cast(), LOADER_INSTANCE_CREATE_INFO, LAYER_LINK_INFO) };
     // SAFETY: the loader's structure.
     let Some(link) = link.and_then(|info| unsafe { take_link(info) }) else {
         return ERROR_INITIALIZATION_FAILED;
@@ -219,7 +220,7 @@ struct Below {
 /// The API's structure, with the loader's in its chain.
 unsafe fn below(instance: &Instance, info: *const DeviceCreateInfo) -> Option<Below> {
     // SAFETY: as promised.
-    let link = unsafe { loader_info(&(*info).head, LOADER_DEVICE_CREATE_INFO, LAYER_LINK_INFO) }?;
+    let link = unsafe { loader_info(info.cast(), LOADER_DEVICE_CREATE_INFO, LAYER_LINK_INFO) }?;
     // SAFETY: the loader's structure.
     let link = unsafe { take_link(link) }?;
     let get_instance: GetInstanceProcAddr = link.get_instance?;
@@ -250,11 +251,12 @@ unsafe extern "C-unwind" fn create_device(
         return ERROR_INITIALIZATION_FAILED;
     };
     // SAFETY: as above.
-    let plan = unsafe { times::Plan::new(instance, physical, info) };
+    let mut plan = unsafe { times::Plan::new(instance, physical, info) };
     let scope = Scope::enter(&CREATE_DEVICE);
     // SAFETY: the caller's arguments, with an extension more if the plan has one.
     let mut status = unsafe { (below.create)(physical, plan.info(info), allocator, device) };
     if status < 0 && plan.changes() {
+        plan.give_up_extension();
         // SAFETY: the caller's arguments.
         status = unsafe { (below.create)(physical, info, allocator, device) };
     }

@@ -1,17 +1,12 @@
-//! The table, the manifest, and the layer between a made-up loader and made-up functions.
+//! The table and the manifest. The layer itself is tested on a real driver.
 
 use super::table::{COUNT, NAMES, RULES, WRAPPERS};
-use super::*;
 
 #[test]
-fn the_manifest_names_the_library() {
-    let text = manifest_json("/opt/na\"rrows/lib\\x.so");
-    assert!(
-        text.contains(r#""library_path": "/opt/na\"rrows/lib\\x.so""#),
-        "{text}"
-    );
-    assert!(text.contains(LAYER));
-    assert!(!text.contains("@LIBRARY@"));
+fn the_manifest_has_one_place_for_the_library() {
+    let manifest = include_str!("manifest.json");
+    assert_eq!(manifest.matches("@LIBRARY@").count(), 1);
+    assert!(manifest.contains("\"VK_LAYER_NARROWS_probe\""));
 }
 
 #[test]

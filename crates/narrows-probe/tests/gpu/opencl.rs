@@ -69,3 +69,34 @@ fn pyopencl_from_several_threads() {
     );
     assert_eq!(seen.objects("clEnqueueNDRangeKernel").len(), 4);
 }
+
+#[test]
+fn gpu_times_of_commands() {
+    let bench = Bench::new();
+    let host = bench.cc("hosts/gpu/opencl.c", "opencl", &["-lOpenCL"]);
+    let plain = bench
+        .command(&host)
+        .args(["3", "100", "own"])
+        .output()
+        .expect("runs");
+    let env = [("NARROWS_GPU_TIMES", "1")];
+    let seen = bench.injected(&host, &["3", "100", "own"], &env);
+    assert_eq!(seen.output.status, plain.status);
+    assert_eq!(
+        seen.stdout(),
+        String::from_utf8_lossy(&plain.stdout),
+        "results do not change"
+    );
+    assert_same_counts(&seen.counts("cl"), &seen.printed("cl"), &[]);
+    let (spans, clocks) = seen.spans();
+    let kernels = spans
+        .iter()
+        .filter(|span| span.3 == "clEnqueueNDRangeKernel");
+    assert!(kernels.count() >= 250, "of 300 kernels");
+    assert_eq!(spans.len(), clocks);
+    assert!(
+        spans
+            .iter()
+            .all(|(queue, begin, end, _)| *queue != 0 && begin <= end && *end != 0)
+    );
+}

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// The repository's root.
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 /// The injected library, built with this test.
-pub fn probe() -> PathBuf {
+pub(crate) fn probe() -> PathBuf {
     let test = std::env::current_exe().expect("this test has a path");
     // Beside the test; the copy one folder up is only made by `cargo build`.
     let folder = test.parent().expect("a folder");
@@ -21,23 +21,23 @@ pub fn probe() -> PathBuf {
 }
 
 /// A folder with built hosts, removed at the end.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// Compiles `fixtures/SOURCE` to `name`.
-    pub fn cc(&self, source: &str, name: &str, flags: &[&str]) -> PathBuf {
+    pub(crate) fn cc(&self, source: &str, name: &str, flags: &[&str]) -> PathBuf {
         let output = self.path(name);
         let mut command = Command::new("cc");
         command
@@ -57,7 +57,7 @@ impl Bench {
     }
 
     /// Builds the stand-in driver as `libcuda.so.1`, also under its linking name.
-    pub fn stand_in_driver(&self) {
+    pub(crate) fn stand_in_driver(&self) {
         let flags = [
             "-shared",
             "-fPIC",
@@ -69,7 +69,7 @@ impl Bench {
     }
 
     /// A command with this folder on the library path.
-    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.env("LD_LIBRARY_PATH", self.folder.path());
         // Same conditions with and without: one driver, no messages about displays.
@@ -82,7 +82,7 @@ impl Bench {
     }
 
     /// Makes the command record into a new folder, with the layers switched on.
-    pub fn inject(&self, command: &mut Command, trace: &str) -> PathBuf {
+    pub(crate) fn inject(&self, command: &mut Command, trace: &str) -> PathBuf {
         let folder = self.path(trace);
         std::fs::create_dir_all(&folder).expect("a trace folder");
         let layers = self.path("layers");
@@ -101,7 +101,7 @@ impl Bench {
 
     /// Runs a program plainly and injected, asserts that output and status agree, and returns the
     /// injected run's output and trace.
-    pub fn both(&self, program: &Path, words: &[&str], settle: fn(&str) -> String) -> Seen {
+    pub(crate) fn both(&self, program: &Path, words: &[&str], settle: fn(&str) -> String) -> Seen {
         let plain = self.command(program).args(words).output().expect("runs");
         let seen = self.injected(program, words, &[]);
         assert_eq!(
@@ -121,7 +121,7 @@ impl Bench {
         seen
     }
 
-    pub fn injected(&self, program: &Path, words: &[&str], env: &[(&str, &str)]) -> Seen {
+    pub(crate) fn injected(&self, program: &Path, words: &[&str], env: &[(&str, &str)]) -> Seen {
         let name = format!("trace{}", next());
         let mut command = self.command(program);
         command.args(words);
@@ -136,7 +136,7 @@ impl Bench {
 }
 
 /// Mesa's software driver.
-pub const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
+pub(crate) const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
 fn next() -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -149,18 +149,18 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A run and its trace.
-pub struct Seen {
-    pub output: Output,
-    pub trace: Trace,
+pub(crate) struct Seen {
+    pub(crate) output: Output,
+    pub(crate) trace: Trace,
 }
 
 impl Seen {
-    pub fn stdout(&self) -> String {
+    pub(crate) fn stdout(&self) -> String {
         text(&self.output.stdout)
     }
 
     /// Calls and failed calls by name, all processes and threads.
-    pub fn calls(&self) -> BTreeMap<String, (u64, u64)> {
+    pub(crate) fn calls(&self) -> BTreeMap<String, (u64, u64)> {
         let mut calls = BTreeMap::new();
         for process in &self.trace.processes {
             for stats in process.threads.values().flat_map(|thread| &thread.calls) {
@@ -176,7 +176,7 @@ impl Seen {
     }
 
     /// Only the calls whose names start so.
-    pub fn counts(&self, prefix: &str) -> BTreeMap<String, u64> {
+    pub(crate) fn counts(&self, prefix: &str) -> BTreeMap<String, u64> {
         self.calls()
             .into_iter()
             .filter(|(name, _)| name.starts_with(prefix))
@@ -185,7 +185,7 @@ impl Seen {
     }
 
     /// Timeline calls named `name`: how many by object.
-    pub fn objects(&self, name: &str) -> BTreeMap<u64, u64> {
+    pub(crate) fn objects(&self, name: &str) -> BTreeMap<u64, u64> {
         let mut objects = BTreeMap::new();
         for process in &self.trace.processes {
             for event in process.timeline.merged() {
@@ -206,7 +206,7 @@ impl Seen {
     }
 
     /// The value of a note.
-    pub fn note(&self, key: &str) -> Option<&str> {
+    pub(crate) fn note(&self, key: &str) -> Option<&str> {
         self.trace
             .processes
             .iter()
@@ -216,13 +216,13 @@ impl Seen {
     }
 
     /// What the program printed as `NAME NUMBER` lines, for names that start so.
-    pub fn printed(&self, prefix: &str) -> BTreeMap<String, u64> {
+    pub(crate) fn printed(&self, prefix: &str) -> BTreeMap<String, u64> {
         printed(&self.stdout(), prefix)
     }
 }
 
 /// The `NAME NUMBER` lines of `text` whose names start with `prefix` and whose numbers are not 0.
-pub fn printed(text: &str, prefix: &str) -> BTreeMap<String, u64> {
+pub(crate) fn printed(text: &str, prefix: &str) -> BTreeMap<String, u64> {
     text.lines()
         .filter_map(|line| line.split_once(' '))
         .filter(|(name, _)| name.starts_with(prefix))
@@ -232,7 +232,7 @@ pub fn printed(text: &str, prefix: &str) -> BTreeMap<String, u64> {
 }
 
 /// The folder of the Python environment that `scripts/gpu-test-environment` makes.
-pub fn environment() -> PathBuf {
+pub(crate) fn environment() -> PathBuf {
     let folder = std::env::var_os("NARROWS_GPU_TEST_ENV")
         .map_or_else(|| root().join("target/gpu-test-environment"), PathBuf::from);
     assert!(
@@ -244,7 +244,7 @@ pub fn environment() -> PathBuf {
 }
 
 /// A shared library that a Python package brought along, by the start of its name.
-pub fn python_library(start: &str) -> PathBuf {
+pub(crate) fn python_library(start: &str) -> PathBuf {
     fn find(folder: &Path, start: &str) -> Option<PathBuf> {
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(folder).ok()?.flatten() {
@@ -269,7 +269,7 @@ pub fn python_library(start: &str) -> PathBuf {
 
 /// What `ltrace`, a tracer of its own kind, counts in a plain run: calls by name, for names that
 /// match `pattern` and start with `prefix`.
-pub fn ltrace(
+pub(crate) fn ltrace(
     bench: &Bench,
     program: &Path,
     words: &[&str],
@@ -286,6 +286,11 @@ pub fn ltrace(
         .expect("install ltrace");
     assert!(done.status.success(), "ltrace: {}", text(&done.stderr));
     let table = std::fs::read_to_string(file).expect("ltrace writes its table");
+    assert!(
+        table.contains(prefix),
+        "ltrace saw nothing: {table}\n{}",
+        text(&done.stderr)
+    );
     table
         .lines()
         .filter_map(|line| {
@@ -302,7 +307,7 @@ pub fn ltrace(
 }
 
 /// Asserts that `recorded` has what `counted` has, less what the hooks leave out on purpose.
-pub fn assert_same_counts(
+pub(crate) fn assert_same_counts(
     recorded: &BTreeMap<String, u64>,
     counted: &BTreeMap<String, u64>,
     left_out: &[&str],
@@ -312,4 +317,26 @@ pub fn assert_same_counts(
         counted.remove(*name);
     }
     assert_eq!(recorded, &counted);
+}
+
+impl Seen {
+    /// GPU spans: queue, begin and end on the GPU's clock, the name of the submitting call; and
+    /// how many pairs of both clocks there are.
+    pub(crate) fn spans(&self) -> (Vec<(u64, u64, u64, String)>, usize) {
+        let (mut spans, mut clocks) = (Vec::new(), 0);
+        for process in &self.trace.processes {
+            for event in process.timeline.merged() {
+                match event.what {
+                    What::GpuSpan(span) => {
+                        let name = process.calls.get(&span.call).map(|info| info.name.clone());
+                        let name = name.unwrap_or_default();
+                        spans.push((span.queue.0, span.begin.0, span.end.0, name));
+                    }
+                    What::GpuClock { .. } => clocks += 1,
+                    _ => {}
+                }
+            }
+        }
+        (spans, clocks)
+    }
 }

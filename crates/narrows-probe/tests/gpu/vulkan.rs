@@ -116,3 +116,42 @@ fn vulkaninfo_says_the_same() {
         assert!(seen.counts("vk").contains_key("vkCreateInstance"));
     }
 }
+
+#[test]
+fn gpu_times_of_submissions() {
+    needs_lavapipe();
+    let bench = Bench::new();
+    let host = bench.cc("hosts/gpu/vulkan.c", "vulkan", &["-lvulkan"]);
+    let plain = bench
+        .command(&host)
+        .args(["3", "100"])
+        .output()
+        .expect("runs");
+    let seen = bench.injected(&host, &["3", "100"], &[("NARROWS_GPU_TIMES", "1")]);
+    assert_eq!(seen.output.status, plain.status);
+    assert_eq!(
+        seen.stdout(),
+        String::from_utf8_lossy(&plain.stdout),
+        "results do not change"
+    );
+    assert_same_counts(&seen.counts("vk"), &seen.printed("vk"), LEFT_OUT);
+    let (spans, clocks) = seen.spans();
+    assert!(
+        spans.len() >= 250,
+        "of 300 submissions {} were timed",
+        spans.len()
+    );
+    assert_eq!(spans.len(), clocks);
+    assert!(spans.iter().all(|(queue, begin, end, name)| {
+        *queue != 0 && begin <= end && name == "vkQueueSubmit"
+    }));
+    let mut begins: Vec<_> = spans.iter().map(|span| span.1).collect();
+    begins.sort_unstable();
+    begins.dedup();
+    assert_eq!(
+        begins.len(),
+        spans.len(),
+        "every submission has times of its own"
+    );
+    assert!(seen.note("vulkan.gpu-clock").is_some());
+}
