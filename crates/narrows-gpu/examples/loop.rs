@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .into_iter()
         .map(|mut lane| {
             let (gate, stop) = (Arc::clone(&gate), Arc::clone(&stop));
-            std::thread::spawn(move || -> Result<u64, narrows_gpu::Error> {
+            std::thread::spawn(move || -> Result<_, narrows_gpu::Error> {
                 gate.wait();
                 let (mut submitted, mut done) = (0, 0);
                 while !stop.load(Ordering::Relaxed) {
@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
                     lane.wait()?;
                     done += 1;
                 }
-                Ok(done * u64::from(spec.batch))
+                // The lane goes back: tearing it down is not part of the time.
+                Ok((done * u64::from(spec.batch), lane))
             })
         })
         .collect();
@@ -56,11 +57,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let start = Instant::now();
     std::thread::sleep(Duration::try_from_secs_f64(seconds.parse()?)?);
     stop.store(true, Ordering::Relaxed);
+    let ended: Vec<_> = workers.into_iter().map(|w| w.join()).collect();
+    let elapsed = start.elapsed();
     let mut ops = 0;
-    for worker in workers {
-        ops += worker.join().map_err(|_| "a worker panicked")??;
+    for end in ended {
+        let (done, _lane) = end.map_err(|_| "a worker panicked")??;
+        ops += done;
     }
-    println!("{:.1}", ops as f64 / start.elapsed().as_secs_f64());
+    println!("{:.1}", ops as f64 / elapsed.as_secs_f64());
     if let Some(c) = preparation.calibration {
         eprintln!(
             "{} iterations take {:?} of {:?}",

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 /// An open device.
 pub(super) struct VulkanDevice {
     physical: Physical,
-    /// For preparation and for lanes that share a queue: a `VkDevice` with one queue.
-    one_queue: Arc<Opened>,
+    /// For preparation and for lanes that share a queue: a `VkDevice` with one queue, made when
+    /// first needed.
+    one_queue: Mutex<Option<Arc<Opened>>>,
     prepared: Mutex<HashMap<Work, Preparation>>,
     instance: &'static Instance,
 }
@@ -208,23 +209,31 @@ impl Drop for Logical {
 }
 
 impl VulkanDevice {
-    pub(super) fn open(instance: &'static Instance, physical: Physical) -> Result<Self, Error> {
-        let one_queue = Opened::new(instance, &physical, 1)?;
-        Ok(Self {
+    pub(super) fn new(instance: &'static Instance, physical: Physical) -> Self {
+        Self {
             physical,
-            one_queue,
+            one_queue: Mutex::default(),
             prepared: Mutex::default(),
             instance,
-        })
+        }
     }
 
-    /// A `VkDevice` with exactly the queues that the lanes use: queues that nobody uses cost
-    /// submissions to the others time on some drivers.
+    /// A `VkDevice` with exactly the queues that the lanes use: queues and devices that nobody
+    /// uses cost submissions to the others time on some drivers.
     fn opened(&self, layout: QueueLayout, threads: u32) -> Result<Arc<Opened>, Error> {
-        match layout {
-            QueueLayout::Shared => Ok(Arc::clone(&self.one_queue)),
-            QueueLayout::Own => Opened::new(self.instance, &self.physical, threads),
+        if layout == QueueLayout::Own {
+            return Opened::new(self.instance, &self.physical, threads);
         }
+        let mut one = self
+            .one_queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*one {
+            return Ok(Arc::clone(opened));
+        }
+        let opened = Opened::new(self.instance, &self.physical, 1)?;
+        *one = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 }
 
@@ -239,7 +248,13 @@ impl Device for VulkanDevice {
         if let Some(known) = prepared.get(&work) {
             return Ok(known.clone());
         }
-        let (_, preparation) = self.one_queue.program(work, None)?;
+        let preparation = match work {
+            // Nothing to build, so no `VkDevice` either.
+            Work::Noop => Preparation::default(),
+            Work::Busy(_) | Work::Matmul { .. } => {
+                self.opened(QueueLayout::Shared, 1)?.program(work, None)?.1
+            }
+        };
         prepared.insert(work, preparation.clone());
         Ok(preparation)
     }

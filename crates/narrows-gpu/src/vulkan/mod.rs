@@ -60,9 +60,9 @@ impl Backend for VulkanBackend {
             let infos: Vec<_> = physicals.into_iter().map(|p| p.info).collect();
             return Err(crate::unknown_device(NAME, index.to_string(), &infos));
         }
-        Ok(Box::new(device::VulkanDevice::open(
+        Ok(Box::new(device::VulkanDevice::new(
             instance,
             physicals.swap_remove(index),
-        )?))
+        )))
     }
 }
