@@ -1,16 +1,22 @@
-//! Prints the cost of recording as ratios to the clock reads alone, measured in turns in one run.
+//! Prints the cost of recording beside the clock reads alone, measured in turns in one run.
 //!
-//! `cost FOLDER [THREADS [ROUNDS]]`; used by `bench/recorder`.
+//! `cost FOLDER THREADS ROUNDS`; used by `bench/recorder/run`. One line per thread and thing:
+//! `thread,what,ns (median),ratio to two clock reads (median of the rounds' ratios)`.
 
 #![allow(clippy::expect_used, reason = "a benchmark stops at the first error")]
 
-use narrows_trace::writer::{Options, Wait, Writer};
-use narrows_trace::{Api, CallKind, CodeAddr, LockAddr, ObjectId, Ticks, Tid, WaitKind};
+use narrows_trace::writer::{Options, ThreadHandle, Wait, Writer};
+use narrows_trace::{Api, CallId, CallKind, CodeAddr, LockAddr, ObjectId, Ticks, Tid, WaitKind};
 use std::ffi::CString;
 use std::hint::black_box;
+use std::sync::Barrier;
 use std::time::Instant;
 
-const CALLS: u32 = 2_000_000;
+const CALLS: u32 = 500_000;
+/// Events before measuring: the whole budget twice, so that all pages are there.
+const WARM: u32 = 24_000_000;
+
+type Action = Box<dyn Fn()>;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
@@ -20,104 +26,128 @@ fn main() {
         .map_or(1, |text| text.parse().expect("THREADS"));
     let rounds: u32 = arguments
         .next()
-        .map_or(9, |text| text.parse().expect("ROUNDS"));
+        .map_or(41, |text| text.parse().expect("ROUNDS"));
     let writer = Writer::create(&folder, &Options::default()).expect("a writer");
     let call = writer.register_call(b"vkQueueSubmit", Api::Vulkan, CallKind::Submit);
+    let gate = Barrier::new(threads as usize);
     std::thread::scope(|scope| {
         for number in 0..threads {
-            scope.spawn(move || {
-                // SAFETY: `gettid` cannot fail.
-                let tid = unsafe { libc::gettid() } as u32;
-                // SAFETY: the calling thread's own id; the handle stays here.
-                let handle = unsafe { writer.thread(Tid(tid)) }.expect("a slot");
-                let clocks = |_: u32| {
-                    let start = Ticks::now();
-                    let end = Ticks::now();
-                    black_box((start, end));
-                };
-                let event = |index: u32| {
-                    let start = Ticks::now();
-                    let end = Ticks::now();
-                    handle.call(call, start, end, ObjectId(u64::from(index & 7)), false);
-                };
-                let statistics = |_: u32| {
-                    let start = Ticks::now();
-                    let end = Ticks::now();
-                    handle.call_untraced(call, start, end, false);
-                };
-                let nested = |index: u32| {
-                    let outer = handle.enter_call(call);
-                    let start = Ticks::now();
-                    let end = Ticks::now();
-                    handle.leave_call(outer);
-                    handle.call(call, start, end, ObjectId(u64::from(index & 7)), false);
-                };
-                let count = |_: u32| handle.count(call, false);
-                let acquire = |index: u32| {
-                    handle.acquire(
-                        WaitKind::Mutex,
-                        CodeAddr(0x5555_5555_0000 + u64::from(index & 7) * 64),
-                    );
-                };
-                let wait = |index: u32| {
-                    let start = Ticks::now();
-                    let end = Ticks::now();
-                    handle.wait(&Wait {
-                        kind: WaitKind::Mutex,
-                        lock: LockAddr(0x7000 + u64::from(index & 3) * 64),
-                        site: CodeAddr(0x5555_5555_0000),
-                        owner: Some(Tid(tid)),
-                        start,
-                        end,
-                        failed: false,
-                    });
-                };
-                // Two rounds of the whole budget first: all pages are there then.
-                for index in 0..24_000_000 / threads {
-                    event(index);
-                }
-                let mut times = [const { Vec::new() }; 7];
-                for _ in 0..rounds {
-                    times[0].push(time(clocks));
-                    times[1].push(time(event));
-                    times[2].push(time(statistics));
-                    times[3].push(time(nested));
-                    times[4].push(time(count));
-                    times[5].push(time(acquire));
-                    times[6].push(time(wait));
-                }
-                let names = [
-                    "two clock reads",
-                    "call, two clock reads",
-                    "call without timeline",
-                    "enter, call, leave",
-                    "count without clocks",
-                    "uncontended acquire",
-                    "contended wait",
-                ];
-                let base = median(&mut times[0]);
-                for (name, times) in names.iter().zip(&mut times) {
-                    let middle = median(times);
-                    println!(
-                        "thread {number}: {name:24} {middle:7.2} ns  {:5.2} x two clock reads",
-                        middle / base
-                    );
-                }
-            });
+            let gate = &gate;
+            scope.spawn(move || measure(writer, call, number, WARM / threads, rounds, gate));
         }
     });
     writer.finish();
 }
 
-fn time(action: impl Fn(u32)) -> f64 {
-    let start = Instant::now();
-    for index in 0..CALLS {
-        action(index);
+fn measure(writer: Writer, call: CallId, number: u32, warm: u32, rounds: u32, gate: &Barrier) {
+    // SAFETY: `gettid` cannot fail.
+    let tid = Tid(unsafe { libc::gettid() } as u32);
+    // SAFETY: the calling thread's own id; the handle stays here.
+    let handle = unsafe { writer.thread(tid) }.expect("a slot");
+    for index in 0..warm {
+        let now = Ticks(u64::from(index));
+        handle.call(call, now, now, ObjectId(1), false);
     }
-    start.elapsed().as_nanos() as f64 / f64::from(CALLS)
+    let actions = actions(handle, call, tid);
+    let mut times = vec![Vec::new(); actions.len()];
+    for _ in 0..rounds {
+        gate.wait();
+        for ((_, action), times) in actions.iter().zip(&mut times) {
+            let start = Instant::now();
+            action();
+            times.push(start.elapsed().as_nanos() as f64 / f64::from(CALLS));
+        }
+    }
+    let base = times.first().cloned().unwrap_or_default();
+    for ((name, _), times) in actions.iter().zip(&times) {
+        let ratios = times
+            .iter()
+            .zip(&base)
+            .map(|(time, base)| time / base)
+            .collect();
+        println!(
+            "{number},{name},{:.2},{:.3}",
+            median(times.clone()),
+            median(ratios)
+        );
+    }
 }
 
-fn median(values: &mut [f64]) -> f64 {
+/// A loop around a body; `body` is compiled into its own loop, as a hook is into its function.
+fn repeat(body: impl Fn(u32) + 'static) -> Action {
+    Box::new(move || {
+        for index in 0..CALLS {
+            body(index);
+        }
+    })
+}
+
+fn actions(handle: ThreadHandle, call: CallId, tid: Tid) -> Vec<(&'static str, Action)> {
+    let object = |index: u32| ObjectId(u64::from(index & 7));
+    vec![
+        (
+            "two clock reads",
+            repeat(|_| {
+                black_box((Ticks::now(), Ticks::now()));
+            }),
+        ),
+        (
+            "recorded call with two clock reads",
+            repeat(move |index| {
+                let start = Ticks::now();
+                let end = Ticks::now();
+                handle.call(call, start, end, object(index), false);
+            }),
+        ),
+        (
+            "recorded call inside enter and leave",
+            repeat(move |index| {
+                let outside = handle.enter_call(call);
+                let start = Ticks::now();
+                let end = Ticks::now();
+                handle.leave_call(outside);
+                handle.call(call, start, end, object(index), false);
+            }),
+        ),
+        (
+            "call without timeline with two clock reads",
+            repeat(move |_| {
+                let start = Ticks::now();
+                let end = Ticks::now();
+                handle.call_untraced(call, start, end, false);
+            }),
+        ),
+        (
+            "count without clocks",
+            repeat(move |_| handle.count(call, false)),
+        ),
+        (
+            "uncontended acquisition",
+            repeat(move |index| {
+                let site = CodeAddr(0x5555_5555_0000 + u64::from(index & 7) * 64);
+                handle.acquire(WaitKind::Mutex, site);
+            }),
+        ),
+        (
+            "contended wait with two clock reads",
+            repeat(move |index| {
+                let start = Ticks::now();
+                let end = Ticks::now();
+                handle.wait(&Wait {
+                    kind: WaitKind::Mutex,
+                    lock: LockAddr(0x7000 + u64::from(index & 3) * 64),
+                    site: CodeAddr(0x5555_5555_0000),
+                    owner: Some(tid),
+                    start,
+                    end,
+                    failed: false,
+                });
+            }),
+        ),
+    ]
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

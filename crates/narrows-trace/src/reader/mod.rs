@@ -8,6 +8,7 @@
 mod bytes;
 mod events;
 mod log;
+mod merge;
 mod process;
 mod stats;
 mod thread;
@@ -23,6 +24,7 @@ pub use timeline::{Damage, Events, Ledger, Merged, Timeline};
 use crate::Nanos;
 use crate::clock_map::ClockCursor;
 use crate::layout::FileKind;
+use merge::{Lane, Merge};
 use std::path::{Path, PathBuf};
 
 /// Why a recording cannot be read at all.
@@ -201,17 +203,24 @@ impl Trace {
     /// All events of all processes by time: process index, time, event. Events on the GPU's clock
     /// have the time of the event before them.
     pub fn merged(&self) -> MergedTrace<'_> {
-        let lanes = self
-            .processes
-            .iter()
-            .enumerate()
-            .map(|(index, process)| {
-                let events = process.timeline.merged();
-                ProcessLane::new(index, events, process.clock.cursor())
-            })
-            .filter(|lane| lane.next.is_some())
-            .collect();
-        MergedTrace { lanes }
+        let threads = |process: &Process| process.timeline.threads().count();
+        let threads = self.processes.iter().map(threads).sum();
+        let lanes = self.processes.iter().enumerate().map(|(index, process)| {
+            let start = process
+                .start
+                .map_or(Nanos(0), |start| process.clock.nanos(start));
+            let events = process.timeline.merged_beside(threads);
+            let clock = process.clock.cursor();
+            ProcessLane {
+                time: start,
+                index,
+                next: None,
+                events,
+                clock,
+                over: false,
+            }
+        });
+        MergedTrace(Merge::new(lanes.collect()))
     }
 }
 
@@ -222,35 +231,37 @@ fn folder_number(path: &Path) -> Option<(u32, u32)> {
     Some((pid.parse().ok()?, number.parse().ok()?))
 }
 
-/// One process in the merge.
+/// One process in the merge, opened when its time comes.
 #[derive(Debug)]
 struct ProcessLane<'a> {
+    /// Of the next event, or the recording's start while nothing is read yet.
     time: Nanos,
     index: usize,
     next: Option<Event>,
     events: Merged<'a>,
     clock: ClockCursor<'a>,
+    over: bool,
 }
 
-impl<'a> ProcessLane<'a> {
-    fn new(index: usize, events: Merged<'a>, clock: ClockCursor<'a>) -> Self {
-        let mut lane = Self {
-            time: Nanos(0),
-            index,
-            next: None,
-            events,
-            clock,
-        };
-        lane.advance();
-        lane
+impl Lane for ProcessLane<'_> {
+    type Item = (usize, Nanos, Event);
+
+    #[inline]
+    fn key(&self) -> Option<u64> {
+        (!self.over).then_some(self.time.0)
     }
 
-    /// Gives the event at hand and fetches the next.
-    fn advance(&mut self) -> Option<(usize, Nanos, Event)> {
+    #[inline]
+    fn take(&mut self) -> Option<Self::Item> {
         let given = self.next.take().map(|event| (self.index, self.time, event));
         self.next = self.events.next();
-        if let Some(at) = self.next.as_ref().and_then(|event| event.what.at()) {
-            self.time = self.time.max(self.clock.nanos(at));
+        match &self.next {
+            Some(event) => {
+                if let Some(at) = event.what.at() {
+                    self.time = self.time.max(self.clock.nanos(at));
+                }
+            }
+            None => self.over = true,
         }
         given
     }
@@ -258,25 +269,13 @@ impl<'a> ProcessLane<'a> {
 
 /// All events of a trace by time; an iterator.
 #[derive(Debug)]
-pub struct MergedTrace<'a> {
-    lanes: Vec<ProcessLane<'a>>,
-}
+pub struct MergedTrace<'a>(Merge<ProcessLane<'a>>);
 
 impl Iterator for MergedTrace<'_> {
     type Item = (usize, Nanos, Event);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let earliest = self
-            .lanes
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, lane)| lane.time)
-            .map(|(place, _)| place)?;
-        let lane = self.lanes.get_mut(earliest)?;
-        let given = lane.advance();
-        if lane.next.is_none() {
-            self.lanes.swap_remove(earliest);
-        }
-        given
+        self.0.next()
     }
 }

@@ -6,11 +6,12 @@
 
 use super::bytes::Bytes;
 use super::events::{Event, Word0, decode};
+use super::merge::{Lane, Merge};
 use crate::clock_map::ClockPair;
 use crate::layout::{CHUNK_BYTES, CHUNK_HEAD, ChunkHead, HEAD_BYTES, tag};
 use crate::{Nanos, ThreadNo, Ticks};
 use core::mem::offset_of;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -204,26 +205,26 @@ impl Timeline {
 
     /// All threads' events, by their ends.
     pub fn merged(&self) -> Merged<'_> {
-        let window = (WINDOWS / self.segments.len().max(1)).clamp(LEAST_WINDOW, CHUNK_BYTES);
-        let waiting = self
-            .segments
-            .iter()
-            .filter_map(|(thread, segments)| {
-                let start = segments.first()?.start;
-                Some(Lane {
-                    key: start,
-                    thread: *thread,
-                    next: None,
-                    events: None,
-                })
+        self.merged_beside(self.segments.len())
+    }
+
+    /// The same, one of several merges that together open up to `threads` threads.
+    pub(super) fn merged_beside(&self, threads: usize) -> Merged<'_> {
+        let window = (WINDOWS / threads.max(1)).clamp(LEAST_WINDOW, CHUNK_BYTES);
+        let lanes = self.segments.iter().filter_map(|(thread, segments)| {
+            let key = segments.first()?.start;
+            let (timeline, next, events) = (self, None, None);
+            Some(ThreadLane {
+                timeline,
+                window,
+                key,
+                thread: *thread,
+                next,
+                events,
+                over: false,
             })
-            .collect();
-        Merged {
-            timeline: self,
-            window,
-            lanes: waiting,
-            damage: Damage::default(),
-        }
+        });
+        Merged(Merge::new(lanes.collect()))
     }
 
     /// Counts events of one thread. `made_before`: what its slot or its end record says.
@@ -406,81 +407,58 @@ impl Iterator for Events<'_> {
     }
 }
 
-/// One thread in the merge.
+/// One thread in the merge. Opened when its time comes and closed after its last event, so that
+/// memory goes with the threads alive at once.
 #[derive(Debug)]
-struct Lane<'a> {
+struct ThreadLane<'a> {
+    timeline: &'a Timeline,
+    window: usize,
     /// End of the next event, or start of the first segment while nothing is read yet.
     key: Ticks,
     thread: u32,
     next: Option<Event>,
     events: Option<Box<Events<'a>>>,
+    over: bool,
 }
 
-impl PartialEq for Lane<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
+impl Lane for ThreadLane<'_> {
+    type Item = Event;
+
+    #[inline]
+    fn key(&self) -> Option<u64> {
+        (!self.over).then_some(self.key.0)
+    }
+
+    #[inline]
+    fn take(&mut self) -> Option<Event> {
+        let given = self.next.take();
+        let (timeline, thread, window) = (self.timeline, self.thread, self.window);
+        let events = self
+            .events
+            .get_or_insert_with(|| Box::new(timeline.events(thread, window)));
+        self.next = events.next();
+        match &self.next {
+            // Never back: a program's clock values need not ascend.
+            Some(event) => self.key = self.key.max(event.what.at().unwrap_or(self.key)),
+            None => {
+                self.over = true;
+                self.events = None;
+            }
+        }
+        given
     }
 }
 
-impl Eq for Lane<'_> {}
-
-impl PartialOrd for Lane<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Lane<'_> {
-    /// Reversed: the heap gives the earliest.
-    fn cmp(&self, other: &Self) -> core::cmp::Ordering {
-        (other.key, other.thread).cmp(&(self.key, self.thread))
-    }
-}
-
-/// All events by their ends; an iterator. Threads are opened when their time comes and closed
-/// after their last event, so that memory goes with the threads alive at once.
+/// All events by their ends; an iterator. What cannot be read is left out; [`Timeline::thread`]
+/// counts it.
 #[derive(Debug)]
-pub struct Merged<'a> {
-    timeline: &'a Timeline,
-    window: usize,
-    lanes: BinaryHeap<Lane<'a>>,
-    damage: Damage,
-}
-
-impl Merged<'_> {
-    /// What could not be read so far, in threads that are done.
-    pub fn damage(&self) -> Damage {
-        self.damage
-    }
-}
+pub struct Merged<'a>(Merge<ThreadLane<'a>>);
 
 impl Iterator for Merged<'_> {
     type Item = Event;
 
+    #[inline]
     fn next(&mut self) -> Option<Event> {
-        loop {
-            let mut lane = self.lanes.peek_mut()?;
-            let given = lane.next.take();
-            let (thread, window) = (lane.thread, self.window);
-            let timeline = self.timeline;
-            let events = lane
-                .events
-                .get_or_insert_with(|| Box::new(timeline.events(thread, window)));
-            match events.next() {
-                Some(event) => {
-                    let at = event.what.at().unwrap_or(lane.key);
-                    lane.next = Some(event);
-                    // Never back: a program's clock values need not ascend.
-                    lane.key = lane.key.max(at);
-                }
-                None => {
-                    self.damage.add(events.damage);
-                    std::collections::binary_heap::PeekMut::pop(lane);
-                }
-            }
-            if given.is_some() {
-                return given;
-            }
-        }
+        self.0.next()
     }
 }
