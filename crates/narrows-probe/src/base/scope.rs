@@ -118,11 +118,9 @@ impl Scope {
     #[inline(always)]
     pub(crate) fn leave(self, object: ObjectId, failed: bool) -> Ticks {
         let end = Ticks::now();
-        self.local.inside(|| {
-            self.handle.leave_call(self.previous);
-            self.handle.call(self.call, self.start, end, object, failed);
-        });
-        cpu::sample_if_due(self.local, self.handle, end);
+        let ids =
+            u64::from(self.call.0) | u64::from(self.previous.0) << 16 | u64::from(failed) << 32;
+        finish(self.local, self.handle, ids, self.start, end, object);
         end
     }
 
@@ -143,6 +141,25 @@ impl Scope {
     pub(crate) fn abandon(self) {
         self.handle.leave_call(self.previous);
     }
+}
+
+/// The rest of [`Scope::leave`], once for all hooks. Six words, so that all are passed in
+/// registers: `ids` is the call, what it returns to, and whether it failed.
+#[inline(never)]
+fn finish(
+    local: &'static Local,
+    handle: ThreadHandle,
+    ids: u64,
+    start: Ticks,
+    end: Ticks,
+    object: ObjectId,
+) {
+    let (call, previous) = (CallId(ids as u16), CallId((ids >> 16) as u16));
+    local.inside(|| {
+        handle.leave_call(previous);
+        handle.call(call, start, end, object, ids >> 32 != 0);
+    });
+    cpu::sample_if_due(local, handle, end);
 }
 
 /// Records through the calling thread's handle, if it may record now: ops, marks, GPU spans.
