@@ -1,4 +1,4 @@
-/* Cost of an LTTng-UST tracepoint: lttng THREADS ROUNDS. Prints `thread,lttng-ust tracepoint,ns`
+/* Cost of an LTTng-UST tracepoint: lttng THREADS ROUNDS. Prints `thread,lttng-ust tracepoint,CPU ns`
  * (median of the rounds). Without an active session the tracepoint is off: the caller of this
  * program, `run`, makes one and checks that events arrived. */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
@@ -16,7 +16,7 @@ static int rounds;
 static double now(void)
 {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
     return t.tv_sec * 1e9 + t.tv_nsec;
 }
 

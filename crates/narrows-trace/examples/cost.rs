@@ -1,7 +1,7 @@
 //! Prints the cost of recording beside the clock reads alone, measured in turns in one run.
 //!
 //! `cost FOLDER THREADS ROUNDS`; used by `bench/recorder/run`. One line per thread and thing:
-//! `thread,what,ns (median),ratio to two clock reads (median of the rounds' ratios)`.
+//! `thread,what,CPU ns (median),ratio to two clock reads (median of the rounds' ratios)`.
 
 #![allow(clippy::expect_used, reason = "a benchmark stops at the first error")]
 
@@ -10,7 +10,6 @@ use narrows_trace::{Api, CallId, CallKind, CodeAddr, LockAddr, ObjectId, Ticks, 
 use std::ffi::CString;
 use std::hint::black_box;
 use std::sync::Barrier;
-use std::time::Instant;
 
 const CALLS: u32 = 500_000;
 /// Events before measuring: the whole budget twice, so that all pages are there.
@@ -53,9 +52,9 @@ fn measure(writer: Writer, call: CallId, number: u32, warm: u32, rounds: u32, ga
     for _ in 0..rounds {
         gate.wait();
         for ((_, action), times) in actions.iter().zip(&mut times) {
-            let start = Instant::now();
+            let start = cpu_seconds();
             action();
-            times.push(start.elapsed().as_nanos() as f64 / f64::from(CALLS));
+            times.push((cpu_seconds() - start) * 1e9 / f64::from(CALLS));
         }
     }
     let base = times.first().cloned().unwrap_or_default();
@@ -150,4 +149,15 @@ fn actions(handle: ThreadHandle, call: CallId, tid: Tid) -> Vec<(&'static str, A
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// CPU time of this thread in seconds: other programs on the machine do not count.
+fn cpu_seconds() -> f64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is writable.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }

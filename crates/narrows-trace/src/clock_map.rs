@@ -34,6 +34,12 @@ pub struct ClockMap {
     measured: bool,
 }
 
+/// Rounds without a call into the mathematics library.
+#[inline]
+fn nearest(nanos: f64) -> u64 {
+    (nanos + 0.5) as u64
+}
+
 impl ClockMap {
     /// From pairs in any order. `stated_rate`: ticks per second as the processor states them,
     /// used when the pairs are too near to each other. Without either a tick counts as one
@@ -109,16 +115,17 @@ impl ClockMap {
         self.on_line(after.saturating_sub(1), ticks)
     }
 
+    #[inline]
     fn on_line(&self, index: usize, ticks: Ticks) -> Nanos {
         let Some(line) = self.lines.get(index) else {
             return Nanos(ticks.0);
         };
         let at = if ticks >= line.from.ticks {
             let past = ticks.since(line.from.ticks) as f64 * line.nanos_per_tick;
-            line.from.nanos.0.saturating_add(past.round() as u64)
+            line.from.nanos.0.saturating_add(nearest(past))
         } else {
             let before = line.from.ticks.since(ticks) as f64 * line.nanos_per_tick;
-            line.from.nanos.0.saturating_sub(before.round() as u64)
+            line.from.nanos.0.saturating_sub(nearest(before))
         };
         let limit = self
             .lines
@@ -129,7 +136,7 @@ impl ClockMap {
 
     /// A length of time, at the mean rate of the whole recording.
     pub fn length(&self, ticks: u64) -> Nanos {
-        Nanos((ticks as f64 * self.mean).round() as u64)
+        Nanos(nearest(ticks as f64 * self.mean))
     }
 
     /// Converts ascending ticks faster than [`ClockMap::nanos`].
@@ -147,6 +154,7 @@ pub struct ClockCursor<'a> {
 
 impl ClockCursor<'_> {
     /// The same as [`ClockMap::nanos`].
+    #[inline]
     pub fn nanos(&mut self, ticks: Ticks) -> Nanos {
         let lines = &self.map.lines;
         let fits = |line: usize| {

@@ -53,6 +53,8 @@ pub enum ControlError {
 #[repr(C, align(64))]
 struct Shard {
     hits: AtomicU64,
+    /// Ticks that the delays really took.
+    spent: AtomicU64,
 }
 
 #[repr(C)]
@@ -115,12 +117,15 @@ impl Control {
         }
         let begin = Ticks::now();
         let delay = page.delay.load(Ordering::Relaxed);
-        page.shards[thread as usize % SHARDS]
-            .hits
-            .fetch_add(1, Ordering::Relaxed);
-        while Ticks::now().since(begin) < delay {
+        let mut spent = 0;
+        while spent < delay {
             std::hint::spin_loop();
+            spent = Ticks::now().since(begin);
         }
+        // A thread that lost its core in here was delayed by longer than asked for.
+        let shard = &page.shards[thread as usize % SHARDS];
+        shard.spent.fetch_add(spent, Ordering::Relaxed);
+        shard.hits.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -174,6 +179,17 @@ impl Controller {
             .shards
             .iter()
             .map(|s| s.hits.load(Ordering::Relaxed))
+            .sum()
+    }
+}
+
+impl Controller {
+    /// Ticks that all those delays really took.
+    pub fn spent(&self) -> u64 {
+        self.page
+            .shards
+            .iter()
+            .map(|s| s.spent.load(Ordering::Relaxed))
             .sum()
     }
 }
@@ -247,6 +263,7 @@ mod tests {
         control.at_site(there, 1);
         control.at_call(CallId(0x10), 1);
         assert_eq!(controller.hits(), 1);
+        assert!(controller.spent() >= 50_000);
         controller.arm(Point::Call(CallId(9)), 1);
         control.at_call(CallId(9), 40);
         control.at_site(here, 1);

@@ -207,8 +207,9 @@ pub(super) fn counter_is_allowed() -> bool {
 pub(crate) fn program_path(buffer: &mut [u8]) -> &[u8] {
     let _kept = KeptErrno::new();
     let (target, length) = (buffer.as_mut_ptr().cast(), buffer.len() as u32);
+    let process = process_id() as i32;
     // SAFETY: `buffer` is writable for its length.
-    let size = unsafe { libc::proc_pidpath(libc::getpid(), target, length) };
+    let size = unsafe { libc::proc_pidpath(process, target, length) };
     buffer.get(..size.max(0) as usize).unwrap_or(&[])
 }
 
