@@ -72,7 +72,7 @@ int main(void)
         { "mutex trylock+unlock", "pthread_mutex_trylock", "pthread_mutex_unlock", &mutex },
         { "rwlock rdlock+unlock", "pthread_rwlock_rdlock", "pthread_rwlock_unlock", &rwlock },
         { "rwlock wrlock+unlock", "pthread_rwlock_wrlock", "pthread_rwlock_unlock", &rwlock },
-        { "spin lock+unlock", "pthread_spin_lock", "pthread_spin_unlock", &spin },
+        { "spin lock+unlock", "pthread_spin_lock", "pthread_spin_unlock", (void *)&spin },
         { "sem wait+post", "sem_wait", "sem_post", &sem },
     };
     for (size_t p = 0; p < sizeof pairs / sizeof *pairs; p++) {

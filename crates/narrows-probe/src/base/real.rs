@@ -61,6 +61,17 @@ impl<F: Copy> Real<F> {
         Some(unsafe { core::mem::transmute_copy::<*mut c_void, F>(&address) })
     }
 
+    /// The function, if it was looked up before.
+    #[inline(always)]
+    pub(crate) fn known(&self) -> Option<F> {
+        let address = self.address.load(Ordering::Relaxed);
+        if address.is_null() {
+            return None;
+        }
+        // SAFETY: as in `get`.
+        Some(unsafe { core::mem::transmute_copy::<*mut c_void, F>(&address) })
+    }
+
     /// Looks the function up; used by [`Real::get`] and, for all functions at once, at the start.
     #[cold]
     #[inline(never)]

@@ -8,6 +8,7 @@
 
 use super::waits::{Recording, Site, Waiting, acquired, holds, ready, valid_clock, valid_limit};
 use super::{gil, waits};
+use crate::base::local::{Mode, local};
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use libc::{clockid_t, pthread_mutex_t, timespec};
@@ -110,7 +111,34 @@ unsafe fn finish(
     status
 }
 
+/// The common case by itself: a thread that records, a plain mutex. Written so that little has to
+/// be kept across the real call; everything else is in [`lock_otherwise`].
 unsafe extern "C-unwind" fn lock(mutex: *mut pthread_mutex_t, site: Site) -> c_int {
+    let local = local();
+    // SAFETY: the caller's mutex.
+    let plain = unsafe { field(mutex, KIND) } & SPECIAL == 0;
+    if local.mode() == Mode::Ready
+        && plain
+        && let Some(trylock) = TRYLOCK.known()
+    {
+        // SAFETY: the caller's mutex.
+        let status = unsafe { trylock(mutex) };
+        // SAFETY: the mode was `Ready` and is again.
+        let recording = (local, unsafe { local.handle() });
+        if status == 0 {
+            acquired(recording, WaitKind::Mutex, site);
+            return 0;
+        }
+        // SAFETY: the caller's mutex.
+        return unsafe { lock_slowly(recording, mutex, site, true) };
+    }
+    // SAFETY: the caller's mutex.
+    unsafe { lock_otherwise(mutex, site) }
+}
+
+#[cold]
+#[inline(never)]
+unsafe extern "C-unwind" fn lock_otherwise(mutex: *mut pthread_mutex_t, site: Site) -> c_int {
     let Some(recording) = ready() else {
         // SAFETY: the caller's mutex.
         return unsafe { lock_unseen(mutex) };
