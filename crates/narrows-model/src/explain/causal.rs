@@ -1,7 +1,7 @@
 //! The causal test: what a delay at one point does to the throughput of the whole.
 //!
 //! A point is delayed for a block of time, then not, in interleaved pairs and with several delays.
-//! With d the delay that an op really met (hits x delay / ops) and X the throughput, each pair
+//! With d the delay that an op really met (time spent in delays over ops) and X the throughput, each pair
 //! gives one slope (1/X_delayed - 1/X_free) / d. Law 4: 1 is a saturated serial stage, 1/N is
 //! parallel work, 0 is hidden behind another stage. The index s = (N slope - 1) / (N - 1) maps
 //! parallel to 0 and serial to 1.
@@ -36,6 +36,8 @@ pub struct CausalBlock {
     pub ops: u64,
     /// Delays that were made.
     pub hits: u64,
+    /// Time that they really took, all threads together.
+    pub spent_ns: u64,
 }
 
 /// The answer for one point.
@@ -118,18 +120,15 @@ pub fn slope(term: &Term, point: &str, threads: u32, pairs: &[CausalPair]) -> Op
     })
 }
 
-/// 1/X per op is wall/ops; the delay that an op met is hits x delay / ops, all threads together.
+/// 1/X per op is wall/ops; the delay that an op met is the time spent in delays over ops, all
+/// threads together: a delay that lost its core took longer than was asked for.
 fn pair_slope(pair: &CausalPair) -> Option<f64> {
-    let CausalPair {
-        delay_ns,
-        delayed,
-        free,
-    } = pair;
+    let CausalPair { delayed, free, .. } = pair;
     if delayed.ops == 0 || free.ops == 0 || delayed.hits == 0 {
         return None;
     }
     let per_op = |b: &CausalBlock| b.wall_ns as f64 / b.ops as f64;
-    let met = delayed.hits as f64 * *delay_ns as f64 / delayed.ops as f64;
+    let met = delayed.spent_ns as f64 / delayed.ops as f64;
     (met > 0.0).then(|| (per_op(delayed) - per_op(free)) / met)
 }
 
@@ -169,6 +168,7 @@ mod tests {
             wall_ns: 50_000_000,
             ops: 1000,
             hits: 0,
+            spent_ns: 0,
         };
         (0..count)
             .map(|i| {
@@ -184,6 +184,7 @@ mod tests {
                         wall_ns,
                         ops,
                         hits: ops * hits_per_op,
+                        spent_ns: ops * hits_per_op * delay_ns,
                     },
                     free,
                 }

@@ -50,6 +50,17 @@ pub(crate) struct Experiment<'a> {
     pub(crate) time: Duration,
 }
 
+/// What was measured at one point, over all runs.
+struct Series {
+    /// Where the delay was, in words.
+    point: String,
+    /// Delays per hit, in nanoseconds; the same in all runs.
+    delays: [u64; DELAYS],
+    pairs: Vec<CausalPair>,
+}
+
+type Pairs = HashMap<Term, Series>;
+
 /// Runs the test at the largest N and gives a slope for each point that was met.
 pub(crate) fn test(experiment: &Experiment<'_>) -> anyhow::Result<Vec<Slope>> {
     let terms = points_to_try(experiment.explanation);
@@ -62,7 +73,7 @@ pub(crate) fn test(experiment: &Experiment<'_>) -> anyhow::Result<Vec<Slope>> {
     else {
         return Ok(Vec::new());
     };
-    let mut pairs: HashMap<Term, (String, Vec<CausalPair>)> = HashMap::new();
+    let mut pairs: Pairs = HashMap::new();
     let (mut threads, mut left) = (n, experiment.time);
     for run in 0..MOST_RUNS {
         let out = experiment.scale.out.join(format!("causal-n{n}-r{run}"));
@@ -71,14 +82,14 @@ pub(crate) fn test(experiment: &Experiment<'_>) -> anyhow::Result<Vec<Slope>> {
         let seen = one_run(experiment, n, &out, &terms, left, &mut pairs)?;
         threads = seen.unwrap_or(threads);
         left = left.saturating_sub(begin.elapsed());
-        let enough = |t: &Term| pairs.get(t).is_some_and(|(_, p)| p.len() >= ENOUGH_PAIRS);
+        let enough = |t: &Term| pairs.get(t).is_some_and(|s| s.pairs.len() >= ENOUGH_PAIRS);
         if left.is_zero() || terms.iter().all(enough) {
             break;
         }
     }
     let found = terms.iter().filter_map(|term| {
-        let (point, pairs) = pairs.get(term)?;
-        slope(term, point, threads, pairs)
+        let series = pairs.get(term)?;
+        slope(term, &series.point, threads, &series.pairs)
     });
     Ok(found.collect())
 }
@@ -113,7 +124,7 @@ fn one_run(
     out: &Path,
     terms: &[Term],
     time: Duration,
-    pairs: &mut HashMap<Term, (String, Vec<CausalPair>)>,
+    pairs: &mut Pairs,
 ) -> anyhow::Result<Option<u32>> {
     let mut plan = experiment.scale.plan(n, out.to_owned())?;
     plan.settings.timeline_bytes = plan.settings.timeline_bytes.min(TIMELINE);
@@ -141,8 +152,6 @@ struct Bench {
     threads: u32,
     /// Points of this process, by term.
     points: Vec<(Term, Point, String)>,
-    /// Delays per hit and point, in nanoseconds, once hits per op are known.
-    delays: Vec<Option<[u64; DELAYS]>>,
     ticks_per_ns: f64,
     random: fastrand::Rng,
 }
@@ -200,7 +209,6 @@ impl Bench {
         }
         let folder = CString::new(out.as_os_str().as_bytes()).ok()?;
         let controller = Controller::open(&folder, pid).ok()?;
-        let delays = vec![None; points.len()];
         (!points.is_empty()).then(|| Bench {
             folder: process.folder.clone(),
             pid,
@@ -208,19 +216,13 @@ impl Bench {
             source: observed.profile.op_source,
             threads: observed.profile.op_threads,
             points,
-            delays,
             ticks_per_ns: ticks_per_ns(),
             random: fastrand::Rng::new(),
         })
     }
 
     /// Pairs of blocks, all points and delays once per round in random order.
-    fn measure(
-        &mut self,
-        time: Duration,
-        pairs: &mut HashMap<Term, (String, Vec<CausalPair>)>,
-        ended: &AtomicBool,
-    ) {
+    fn measure(&mut self, time: Duration, pairs: &mut Pairs, ended: &AtomicBool) {
         let begin = Instant::now();
         let mut order: Vec<(usize, usize)> = (0..self.points.len())
             .flat_map(|p| (0..DELAYS).map(move |d| (p, d)))
@@ -231,30 +233,31 @@ impl Bench {
                 if ended.load(Ordering::Relaxed) || begin.elapsed() > time {
                     return;
                 }
-                let Some(pair) = self.pair(point, delay) else {
+                let term = self.points[point].0.clone();
+                if !pairs.contains_key(&term) {
+                    let Some(delays) = self.find_delays(point) else {
+                        continue;
+                    };
+                    let point = self.points[point].2.clone();
+                    pairs.insert(
+                        term.clone(),
+                        Series {
+                            point,
+                            delays,
+                            pairs: Vec::new(),
+                        },
+                    );
+                }
+                let Some(series) = pairs.get_mut(&term) else {
                     continue;
                 };
-                let (term, _, words) = &self.points[point];
-                let entry = pairs.entry(term.clone());
-                entry
-                    .or_insert_with(|| (words.clone(), Vec::new()))
-                    .1
-                    .push(pair);
+                series.pairs.extend(self.pair(point, series.delays[delay]));
             }
         }
     }
 
     /// A block with the delay and one without, in random order.
-    fn pair(&mut self, point: usize, delay: usize) -> Option<CausalPair> {
-        let delays = match self.delays[point] {
-            Some(delays) => delays,
-            None => {
-                let found = self.find_delays(point)?;
-                self.delays[point] = Some(found);
-                found
-            }
-        };
-        let delay_ns = delays[delay];
+    fn pair(&mut self, point: usize, delay_ns: u64) -> Option<CausalPair> {
         let (delayed, free);
         if self.random.bool() {
             delayed = self.block(Some((point, delay_ns)))?;
@@ -288,15 +291,17 @@ impl Bench {
         }
         // What is in flight when the delay starts or ends belongs to neither block.
         std::thread::sleep(BLOCK / 10);
-        let (ops_before, hits_before, begin) =
-            (self.ops()?, self.controller.hits(), Instant::now());
+        let (hits_before, spent_before) = (self.controller.hits(), self.controller.spent());
+        let (ops_before, begin) = (self.ops()?, Instant::now());
         std::thread::sleep(BLOCK);
-        let (ops, hits, wall) = (self.ops()?, self.controller.hits(), begin.elapsed());
+        let (ops, wall) = (self.ops()?, begin.elapsed());
+        let spent = self.controller.spent().saturating_sub(spent_before);
         self.controller.disarm();
         Some(CausalBlock {
             wall_ns: wall.as_nanos() as u64,
             ops: ops.checked_sub(ops_before)?,
-            hits: hits.saturating_sub(hits_before),
+            hits: self.controller.hits().saturating_sub(hits_before),
+            spent_ns: (spent as f64 / self.ticks_per_ns) as u64,
         })
     }
 

@@ -19,6 +19,14 @@ pub(crate) struct Runs {
     command: Option<Vec<String>>,
 }
 
+impl Runs {
+    /// Ops of the whole run that the tables are from; `None`: it did none.
+    pub(crate) fn table_ops(&self) -> Option<u64> {
+        let ops = self.summary.threads.iter().map(|thread| thread.ops).sum();
+        (ops > 0).then_some(ops)
+    }
+}
+
 /// Reads a trace folder or a folder of `--scale`.
 pub(crate) fn read(folder: &Path, layers: Option<&Path>) -> anyhow::Result<Runs> {
     if !scale::is_scale(folder) {

@@ -64,6 +64,7 @@ fn planted_slope(term: &Term, value: f64) -> Slope {
         wall_ns: 100_000_000,
         ops: 1000,
         hits: 0,
+        spent_ns: 0,
     };
     let pairs: Vec<CausalPair> = (0..30)
         .map(|i| {
@@ -73,6 +74,7 @@ fn planted_slope(term: &Term, value: f64) -> Slope {
                 wall_ns: wall as u64,
                 ops: 1000,
                 hits: 1000,
+                spent_ns: delay_ns * 1000,
             };
             CausalPair {
                 delay_ns,
