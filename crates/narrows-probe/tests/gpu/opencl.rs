@@ -23,7 +23,7 @@ fn counts_equal_the_programs_own() {
 fn counts_equal_an_independent_tracers() {
     let bench = Bench::new();
     let host = bench.cc("hosts/gpu/opencl.c", "opencl", &["-lOpenCL"]);
-    let words = ["2", "20", "own"];
+    let words = ["1", "40", "own"]; // ltrace loses calls of threads that run at once.
     let seen = bench.both(&host, &words, str::to_owned);
     let traced = ltrace(&bench, &host, &words, "cl");
     assert_eq!(traced["clEnqueueNDRangeKernel"], 40);

@@ -7,6 +7,7 @@ use std::path::Path;
 const LEFT_OUT: &[&str] = &[
     "vkEnumeratePhysicalDevices",
     "vkGetBufferMemoryRequirements",
+    "vkGetPhysicalDeviceMemoryProperties",
     "vkCmdFillBuffer",
     "vkCmdPipelineBarrier",
 ];
@@ -61,7 +62,7 @@ fn counts_equal_an_independent_tracers() {
     needs_lavapipe();
     let bench = Bench::new();
     let host = bench.cc("hosts/gpu/vulkan.c", "vulkan", &["-lvulkan"]);
-    let words = ["2", "20"];
+    let words = ["1", "40"]; // ltrace loses calls of threads that run at once.
     let seen = bench.both(&host, &words, str::to_owned);
     let traced = ltrace(&bench, &host, &words, "vk");
     assert_eq!(traced["vkQueueSubmit"], 40);
