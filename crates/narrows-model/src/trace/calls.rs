@@ -110,6 +110,7 @@ fn row(sum: Sum, all: u64, rules: &Rules) -> TraceCall {
         share,
         failed,
         untimed,
+        histogram: times.octaves(),
         call: Call {
             layer: layer_of(rules, &call),
             name: call.name,

@@ -45,7 +45,7 @@ pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
     }
     let called: BTreeSet<&str> = recording.processes.iter().flat_map(called).collect();
     TraceCoverage {
-        hooked: hooked.into_iter().collect(),
+        hooked,
         called: u64::try_from(called.len()).unwrap_or(u64::MAX),
         unseen: unseen.into_iter().collect(),
     }

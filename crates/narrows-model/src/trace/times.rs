@@ -110,6 +110,20 @@ impl Times {
         let most = self.longest.map_or(u64::MAX, |longest| longest.0);
         Some(Nanos(middle.min(most).max(least.min(most))))
     }
+
+    /// Counts by powers of two: lower end in nanoseconds (0 below 1 ns) and how many, ascending,
+    /// without empty ones.
+    pub fn octaves(&self) -> Vec<(u64, u64)> {
+        let mut octaves: Vec<(u64, u64)> = Vec::new();
+        for &(low, _, count) in &self.buckets {
+            let from = low.checked_ilog2().map_or(0, |bits| 1 << bits);
+            match octaves.last_mut() {
+                Some((last, sum)) if *last == from => *sum = sum.saturating_add(count),
+                _ => octaves.push((from, count)),
+            }
+        }
+        octaves
+    }
 }
 
 fn pop<'a>(
@@ -131,6 +145,16 @@ mod tests {
             (none.mean_ns(), none.quantile(0.5), none.longest),
             (None, None, None)
         );
+    }
+
+    #[test]
+    fn octaves_hold_every_duration() {
+        let times = Times::of(&[0, 1, 2, 3, 5, 7, 4096, 5000].map(Nanos));
+        assert_eq!(
+            times.octaves(),
+            [(0, 1), (1, 1), (2, 2), (4, 2), (4096, 2)]
+        );
+        assert!(Times::default().octaves().is_empty());
     }
 
     proptest! {

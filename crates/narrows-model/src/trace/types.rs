@@ -3,6 +3,7 @@
 use super::run::Ended;
 use crate::result::{Call, Layer, Lost, OwnCost, Wait};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the layout.
 pub const SCHEMA: &str = "narrows-trace/1";
@@ -77,6 +78,9 @@ pub struct TraceCall {
     pub failed: u64,
     /// Calls that were counted without clocks; part of `count`, not of the times.
     pub untimed: u64,
+    /// Durations by powers of two: lower end in nanoseconds, count; ascending.
+    #[serde(default)]
+    pub histogram: Vec<(u64, u64)>,
 }
 
 /// One row of the lock table.
@@ -165,7 +169,7 @@ pub struct Thread {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TraceCoverage {
     /// Functions that were hooked, by interface; empty: the probe said nothing.
-    pub hooked: Vec<(String, u64)>,
+    pub hooked: BTreeMap<String, u64>,
     /// Functions that were called.
     pub called: u64,
     /// What could not be seen, one line each.

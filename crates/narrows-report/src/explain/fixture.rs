@@ -131,6 +131,11 @@ fn call(name: &str, kind: &str, count: u64, p50: u64) -> TraceCall {
         share: Some(0.4),
         failed: 0,
         untimed: 0,
+        histogram: vec![
+            (1 << 15, count / 4),
+            (1 << 16, count / 2),
+            (1 << 17, count / 4),
+        ],
     }
 }
 
@@ -361,7 +366,7 @@ pub(crate) fn serialised() -> Explanation {
         ],
         waits: vec![wait()],
         coverage: Some(TraceCoverage {
-            hooked: vec![("cuda".into(), 700), ("pthread".into(), 40)],
+            hooked: [("cuda".into(), 700), ("pthread".into(), 40)].into(),
             called: 12,
             unseen: vec!["cublas is statically linked: its own locks have no names".into()],
         }),

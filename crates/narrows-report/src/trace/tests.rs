@@ -23,6 +23,11 @@ fn call(name: &str, layer: Layer, count: u64, total_ns: u64) -> TraceCall {
         share: Some(0.25),
         failed: 0,
         untimed: 0,
+        histogram: vec![
+            (1 << 15, count / 4),
+            (1 << 16, count / 2),
+            (1 << 17, count / 4),
+        ],
     }
 }
 
@@ -149,7 +154,7 @@ fn full() -> Summary {
         processes: vec![process(77, None, 0, true), process(78, Some(77), 1, false)],
         threads: vec![thread(77, Some("python3")), thread(79, None)],
         coverage: TraceCoverage {
-            hooked: vec![("libc".into(), 30), ("vulkan".into(), 41)],
+            hooked: [("libc".into(), 30), ("vulkan".into(), 41)].into(),
             called: 12,
             unseen: vec!["private tables of cuGetExportTable".into()],
         },
@@ -183,7 +188,7 @@ fn bare() -> Summary {
         processes: vec![process(77, None, 0, true)],
         threads: Vec::new(),
         coverage: TraceCoverage {
-            hooked: Vec::new(),
+            hooked: [].into(),
             called: 0,
             unseen: Vec::new(),
         },
@@ -260,4 +265,64 @@ fn the_json_is_read_back_whole() {
     ] {
         assert!(text.contains(key), "{key}");
     }
+}
+
+/// Paths of all fields, `[]` for the elements of a list. Sites, intervals and names of interfaces
+/// are leaves.
+fn paths(path: &str, value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    use serde_json::Value;
+    match value {
+        Value::Array(items) => {
+            found.insert(format!("{path}[]"));
+            if path.ends_with("histogram") {
+                return;
+            }
+            items
+                .iter()
+                .for_each(|item| paths(&format!("{path}[]"), item, found));
+        }
+        Value::Object(fields) => {
+            if !path.is_empty() {
+                found.insert(path.to_owned());
+            }
+            if path.ends_with(".site") || path == "coverage.hooked" {
+                return;
+            }
+            for (key, inner) in fields {
+                let dot = if path.is_empty() { "" } else { "." };
+                paths(&format!("{path}{dot}{key}"), inner, found);
+            }
+        }
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+#[test]
+fn every_field_is_documented_and_every_documented_field_exists() {
+    let doc = include_str!("../../../../docs/json.md");
+    let (_, section) = doc
+        .split_once("\n## `narrows-trace/1`")
+        .expect("the trace's section");
+    let section = section.split("\n## ").next().expect("text");
+    let documented: std::collections::BTreeSet<String> = section
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("| `")?
+                .split('`')
+                .next()
+                .map(str::to_owned)
+        })
+        .collect();
+    let mut found = std::collections::BTreeSet::new();
+    for summary in [full(), crashed()] {
+        let mut value = serde_json::to_value(summary).expect("JSON");
+        // Rows of `idle` are those of `waits`, and the documentation says so.
+        value["idle"] = serde_json::json!([]);
+        paths("", &value, &mut found);
+    }
+    // Lists stand under their elements' name, nullable ones under their own too.
+    found.insert("command".into());
+    assert_eq!(documented, found);
 }

@@ -253,8 +253,7 @@ fn vulkaninfo_prints_the_same() {
     };
     assert_eq!(lines(&traced.stdout), lines(&bare.stdout));
     let coverage = report(&folder.path().join("out"))["coverage"].clone();
-    let hooked = coverage["hooked"].as_array().expect("hooked");
-    assert!(hooked.iter().any(|row| row[0] == "vulkan"), "{coverage}");
+    assert!(coverage["hooked"]["vulkan"].as_u64() > Some(0), "{coverage}");
 }
 
 #[test]
