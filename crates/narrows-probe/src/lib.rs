@@ -4,8 +4,8 @@
 //! lock, and leaves `errno` and the result as the real function left them. What it cannot record
 //! is counted.
 //!
-//! [`base`] is shared by all hooks: the life cycle, the guard, thread-local state, the real
-//! functions, the module map. [`hooks`] are the C library's entry points: locks, waits, system
+//! `base` is shared by all hooks: the life cycle, the guard, thread-local state, the real
+//! functions, the module map. `hooks` are the C library's entry points: locks, waits, system
 //! calls, processes. The GPU interfaces have a folder each. Not here: the layout of the recording
 //! (`narrows-trace`), what the numbers mean (`narrows-model`).
 #![cfg(feature = "hooks")]
