@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod compare;
 pub mod explain;
 pub mod fits;
 pub mod layers;

@@ -12,6 +12,7 @@ mod types;
 mod verdict;
 
 pub use table::{CPU_LIMIT, WIDEST_INTERVAL, strategy_name};
+pub(crate) use table::{is_baseline, log_ratio, throughput};
 pub use types::*;
 pub use verdict::{FULL_FROM, SCALES_FROM};
 

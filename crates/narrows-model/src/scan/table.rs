@@ -50,16 +50,17 @@ pub fn strategy_name(s: &Strategy) -> String {
 }
 
 /// A strategy at one thread in one process is its own baseline, whatever its arm says.
-pub(super) fn is_baseline(point: &Point) -> bool {
+pub(crate) fn is_baseline(point: &Point) -> bool {
     point.arm == Arm::SelfCheck || (point.threads == 1 && point.processes == 1)
 }
 
 /// Log ratio of throughputs, measured over baseline; `None` when either block completed nothing.
-pub(super) fn log_ratio(pair: &Pair) -> Option<f64> {
+pub(crate) fn log_ratio(pair: &Pair) -> Option<f64> {
     Some((throughput(&pair.measured)? / throughput(&pair.baseline)?).ln())
 }
 
-fn throughput(block: &Block) -> Option<f64> {
+/// Ops per second of a block; `None` when it completed nothing.
+pub(crate) fn throughput(block: &Block) -> Option<f64> {
     (block.ops > 0 && block.wall_ns > 0).then(|| block.ops as f64 * 1e9 / block.wall_ns as f64)
 }
 
