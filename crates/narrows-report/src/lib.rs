@@ -7,6 +7,7 @@
 
 mod explain;
 pub mod export;
+mod html;
 mod scan;
 mod selftest;
 mod text;
@@ -14,6 +15,7 @@ mod trace;
 mod words;
 
 pub use explain::{explain_json, explain_text};
+pub use html::{explain_html, scan_html};
 pub use scan::scan_text;
 pub use selftest::{selftest_json, selftest_text};
 pub use trace::{trace_json, trace_text};

@@ -1,7 +1,8 @@
 //! Words that several views of a result use.
 
+use narrows_model::explain::result::Explanation;
 use narrows_model::explain::term::Class;
-use narrows_model::result::{Interval, Site, VerdictKind};
+use narrows_model::result::{Interval, ProofKind, Site, VerdictKind};
 use narrows_model::words::significant;
 
 /// The verdict's kind as it stands in the JSON.
@@ -14,6 +15,18 @@ pub(crate) const fn kind(kind: VerdictKind) -> &'static str {
         VerdictKind::CpuLimited => "cpu-limited",
         VerdictKind::Ambiguous => "ambiguous",
         VerdictKind::TooNoisy => "too-noisy",
+    }
+}
+
+/// What a proof rests on.
+pub(crate) const fn proof(kind: ProofKind) -> &'static str {
+    match kind {
+        ProofKind::Waits => "waits",
+        ProofKind::Slope => "causal slope",
+        ProofKind::Ladder => "isolation ladder",
+        ProofKind::GpuTimeline => "the device's time",
+        ProofKind::WorkerTimeline => "a worker's time",
+        ProofKind::Growth => "growth with threads",
     }
 }
 
@@ -52,4 +65,43 @@ pub(crate) fn place(class: Class, site: Option<&Site>, call: Option<&str>) -> St
         (None, None) if class == Class::Running => "outside recorded calls".into(),
         (None, None) => String::new(),
     }
+}
+
+/// The command that measures again what is explained.
+pub(crate) fn again(explanation: &Explanation) -> String {
+    let Some(command) = &explanation.command else {
+        return "narrows explain --scale 1,4 -- PROGRAM {}".into();
+    };
+    let command: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+    let mut ns: Vec<u32> = explanation
+        .points
+        .iter()
+        .filter_map(|p| p.point.n)
+        .collect();
+    ns.dedup();
+    if ns.is_empty() {
+        return format!("narrows trace -- {}", command.join(" "));
+    }
+    let scale: Vec<String> = ns.iter().map(u32::to_string).collect();
+    let repeat = explanation.runs.iter().map(|r| r.repeat + 1).max();
+    let causal = if explanation.causal.is_some() {
+        "--causal "
+    } else {
+        ""
+    };
+    format!(
+        "narrows explain {causal}--scale {} --repeat {} -- {}",
+        scale.join(","),
+        repeat.unwrap_or(1),
+        command.join(" ")
+    )
+}
+
+/// A word as a shell reads it back.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:,+@%{}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }

@@ -6,6 +6,10 @@ mod rounding;
 mod tables;
 mod waterfall;
 
+pub(crate) use rounding::sum_keeping;
+pub(crate) use tables::{owner, reading};
+pub(crate) use waterfall::{Row, decimals, rows, unit};
+
 use crate::Error;
 use crate::text::{Page, Paint};
 use crate::trace::text as trace;

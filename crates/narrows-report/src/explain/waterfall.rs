@@ -64,7 +64,7 @@ pub(crate) fn rows(steps: &[Step]) -> Vec<Row<'_>> {
 }
 
 /// One unit for a whole column, so that its numbers can be added up by eye: divisor, name, digits.
-pub(super) fn unit(largest_ns: f64) -> (f64, &'static str, usize) {
+pub(crate) fn unit(largest_ns: f64) -> (f64, &'static str, usize) {
     let (divisor, name) = match largest_ns.abs() {
         v if v >= 1e9 => (1e9, "s"),
         v if v >= 1e6 => (1e6, "ms"),
@@ -76,6 +76,11 @@ pub(super) fn unit(largest_ns: f64) -> (f64, &'static str, usize) {
         _ => 3,
     };
     (divisor, name, digits)
+}
+
+/// A whole number of quanta in the unit of the column.
+pub(crate) fn decimals(whole: i64, quantum: f64, divisor: f64, digits: usize) -> String {
+    format!("{:.digits$}", whole as f64 * quantum / divisor)
 }
 
 pub(super) fn waterfall(page: &mut Page, explanation: &Explanation) {
@@ -107,7 +112,7 @@ pub(super) fn waterfall(page: &mut Page, explanation: &Explanation) {
     let lost = loss > 0.0;
     let (before_whole, added_whole) = (sum_keeping(&before, quantum), sum_keeping(&added, quantum));
     let share_whole = sum_keeping(if lost { &shares } else { &[] }, 0.001);
-    let decimal = |whole: i64| format!("{:.digits$}", whole as f64 * quantum / divisor);
+    let decimal = |whole| decimals(whole, quantum, divisor, digits);
     let percent =
         |whole: Option<&i64>| whole.map_or(String::new(), |w| format!("{:.1} %", *w as f64 / 10.0));
     headings(page, &COLUMNS);
