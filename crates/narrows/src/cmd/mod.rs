@@ -1,6 +1,7 @@
 //! One file per subcommand: its arguments and the plan they become.
 
 pub(crate) mod audit;
+pub(crate) mod compare;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod report;
@@ -24,6 +25,8 @@ pub(crate) enum Command {
     Trace(trace::Args),
     /// Name the layer that makes threads go single file, from traces or from a program
     Explain(explain::Args),
+    /// Before and after: two samples files or two traces, point by point
+    Compare(compare::Args),
     /// Write a trace's timeline for Perfetto, the Firefox Profiler or as CSV
     Export(export::Args),
     /// Watch a running trace: threads, calls per second, hottest locks
@@ -44,6 +47,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Report(args) => report::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Export(args) => export::run(args),
         Command::Top(args) => top::run(args),
         Command::Audit(args) => audit::run(args),
