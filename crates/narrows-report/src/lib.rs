@@ -8,6 +8,7 @@
 mod compare;
 mod explain;
 pub mod export;
+mod html;
 mod scan;
 mod selftest;
 mod text;
@@ -16,6 +17,7 @@ mod words;
 
 pub use compare::{compare_json, compare_text};
 pub use explain::{explain_json, explain_text};
+pub use html::{explain_html, scan_html};
 pub use scan::scan_text;
 pub use selftest::{selftest_json, selftest_text};
 pub use trace::{trace_json, trace_text};
