@@ -187,6 +187,7 @@ impl Plant {
             Plant::GilHeld => (600, 400),
             Plant::TwoLocks => (500, 200),
             Plant::Nothing => (400, 600),
+            Plant::Cores => (800, 0),
             _ => (800, 200),
         };
         Timing {

@@ -197,8 +197,11 @@ impl Futex {
     }
 }
 
-/// A lock that spins.
+/// A lock that spins, and gives its core away at times: the holder may need it.
 pub(crate) struct Spin(AtomicBool);
+
+/// Looks at the lock before the core is given away, some tens of microseconds.
+const LOOKS: u32 = 1000;
 
 impl Spin {
     pub(crate) const fn new() -> Spin {
@@ -208,8 +211,13 @@ impl Spin {
     #[inline(always)]
     pub(crate) fn lock(&self) {
         while self.0.swap(true, Ordering::Acquire) {
+            let mut looks = 0_u32;
             while self.0.load(Ordering::Relaxed) {
                 core::hint::spin_loop();
+                looks = looks.wrapping_add(1);
+                if looks.is_multiple_of(LOOKS) {
+                    super::sys::yield_core();
+                }
             }
         }
     }

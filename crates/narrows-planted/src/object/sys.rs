@@ -90,6 +90,12 @@ pub(crate) fn busy(nanos: u64) {
     busy_until(now() + nanos);
 }
 
+/// Lets another thread have the core, if one is ready.
+pub(crate) fn yield_core() {
+    // SAFETY: takes nothing and changes nothing.
+    check(unsafe { libc::sched_yield() });
+}
+
 /// Lets this thread's sleeps end on time instead of 50 us late.
 pub(crate) fn sharp_sleeps() {
     // SAFETY: sets one number of this thread.

@@ -14,11 +14,11 @@ use std::process::Command;
 /// Runs at each number of threads.
 const REPEAT: &str = "3";
 /// Length of one of them in milliseconds.
-const RUN_MS: &str = "150";
+const RUN_MS: &str = "130";
 /// Time for the causal test.
-const CAUSAL_TIME: &str = "1800ms";
-/// Length of its run in milliseconds: longer than the test with its start.
-const CAUSAL_RUN_MS: &str = "2300";
+const CAUSAL_TIME: &str = "1500ms";
+/// Length of its run in milliseconds: when it ends, so does the test.
+const CAUSAL_RUN_MS: &str = "1800";
 
 /// What matters here of an explanation.
 pub(super) struct Explained {

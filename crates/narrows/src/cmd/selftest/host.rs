@@ -10,7 +10,7 @@ use std::process::Command;
 /// Pairs of runs, one with the plant and one without.
 const PAIRS: u32 = 3;
 /// Length of a run in milliseconds.
-const RUN_MS: &str = "200";
+const RUN_MS: &str = "150";
 
 /// The line that the program prints.
 #[derive(Deserialize)]
