@@ -32,7 +32,17 @@ pub(crate) const fn proof(kind: ProofKind) -> &'static str {
 
 /// `50.6 %`.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
+    let tenths = (share * 1000.0).round();
+    // No sign on what rounds to nothing.
+    format!("{:.1} %", if tenths == 0.0 { 0.0 } else { tenths / 10.0 })
+}
+
+/// `41,000`, without decimals for small ones.
+pub(crate) fn whole(value: u64) -> String {
+    match value {
+        0..100 => value.to_string(),
+        _ => narrows_model::words::count(value as f64),
+    }
 }
 
 /// `[4.01, 4.10]`, with its level if that is below 95 %; nothing without one.
@@ -69,10 +79,24 @@ pub(crate) fn place(class: Class, site: Option<&Site>, call: Option<&str>) -> St
 
 /// The command that measures again what is explained.
 pub(crate) fn again(explanation: &Explanation) -> String {
+    again_words(explanation, |word, _| word.to_owned())
+}
+
+/// The same with every word of the program's command, and the one before it, through `change`.
+pub(crate) fn again_words(
+    explanation: &Explanation,
+    change: impl Fn(&str, Option<&str>) -> String,
+) -> String {
     let Some(command) = &explanation.command else {
         return "narrows explain --scale 1,4 -- PROGRAM {}".into();
     };
-    let command: Vec<String> = command.iter().map(|word| quoted(word)).collect();
+    let before = std::iter::once(None).chain(command.iter().map(|w| Some(w.as_str())));
+    let command: Vec<String> = command
+        .iter()
+        .zip(before)
+        .map(|(word, before)| quoted(&change(word, before)))
+        .collect();
+    let command = command.join(" ");
     let mut ns: Vec<u32> = explanation
         .points
         .iter()
@@ -80,7 +104,7 @@ pub(crate) fn again(explanation: &Explanation) -> String {
         .collect();
     ns.dedup();
     if ns.is_empty() {
-        return format!("narrows trace -- {}", command.join(" "));
+        return format!("narrows trace -- {command}");
     }
     let scale: Vec<String> = ns.iter().map(u32::to_string).collect();
     let repeat = explanation.runs.iter().map(|r| r.repeat + 1).max();
@@ -90,10 +114,9 @@ pub(crate) fn again(explanation: &Explanation) -> String {
         ""
     };
     format!(
-        "narrows explain {causal}--scale {} --repeat {} -- {}",
+        "narrows explain {causal}--scale {} --repeat {} -- {command}",
         scale.join(","),
         repeat.unwrap_or(1),
-        command.join(" ")
     )
 }
 

@@ -13,6 +13,7 @@ mod launch;
 mod live;
 mod output;
 mod planted_image;
+mod private;
 mod probe_image;
 mod recorded;
 mod streamed;

@@ -3,13 +3,13 @@
 use super::Section;
 use super::markup::Html;
 use crate::explain::owner;
-use crate::words::{percent, place};
+use crate::words::{percent, place, whole};
 use narrows_model::explain::result::Explanation;
 use narrows_model::explain::term::Class;
 use narrows_model::layers::Layer;
 use narrows_model::result::Owner;
 use narrows_model::trace::{TraceCall, TraceWait};
-use narrows_model::words::{count, nanos};
+use narrows_model::words::nanos;
 
 /// Rows of a table; JSON has them all.
 const MOST_ROWS: usize = 200;
@@ -38,15 +38,6 @@ impl Cell {
 
     pub(super) fn share(value: Option<f64>) -> Cell {
         value.map_or(Cell::Missing, |v| Cell::Number(percent(v), v))
-    }
-}
-
-/// `41,000`, without decimals for small ones.
-fn whole(value: u64) -> String {
-    if value < 100 {
-        value.to_string()
-    } else {
-        count(value as f64)
     }
 }
 

@@ -1,7 +1,9 @@
 //! `narrows explain`: which layer makes threads go single file, from traces or from a program.
 
 use super::trace::Recorder;
-use crate::explain::{Experiment, Runs, explanation, read, run_all, test};
+use crate::explain::{
+    Experiment, Runs, explanation, keep_slopes, kept_slopes, read, run_all, test,
+};
 use crate::failure::WrongInput;
 use narrows_gpu::parse_duration;
 use narrows_model::explain::causal::Slope;
@@ -56,7 +58,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             let why = "--causal delays a running program: give its command after -- instead";
             return Err(WrongInput(why.into()).into());
         }
-        Some(folder) => (read(folder, args.recorder.layers.as_deref())?, None),
+        Some(folder) => (
+            read(folder, args.recorder.layers.as_deref())?,
+            kept_slopes(folder)?,
+        ),
         None if args.command.is_empty() => {
             let why = "explain: give a trace folder, or a command after --";
             return Err(WrongInput(why.into()).into());
@@ -87,11 +92,13 @@ fn run_program(args: &Args) -> anyhow::Result<(Runs, Option<Vec<Slope>>)> {
         true => {
             let explanation = explanation(&runs, None);
             let time = args.causal_time;
-            Some(test(&Experiment {
+            let slopes = test(&Experiment {
                 scale: &scale,
                 explanation: &explanation,
                 time,
-            })?)
+            })?;
+            keep_slopes(&scale.out, &slopes)?;
+            Some(slopes)
         }
     };
     eprintln!("traces: {0} (narrows explain {0})", scale.out.display());

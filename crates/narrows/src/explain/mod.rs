@@ -3,10 +3,12 @@
 //!
 //! What the numbers mean is `narrows-model`'s, how one run is launched is [`crate::launch`]'s.
 
+mod detail;
 mod experiment;
 mod read;
 mod scale;
 
+pub(crate) use detail::{detail, keep_slopes, kept_slopes};
 pub(crate) use experiment::{Experiment, test};
 pub(crate) use read::{Runs, explanation, read};
-pub(crate) use scale::{Scale, run_all};
+pub(crate) use scale::{Scale, is_scale, run_all};

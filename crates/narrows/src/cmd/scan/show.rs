@@ -26,6 +26,11 @@ impl Style {
         };
         Ok(Style { json, reference })
     }
+
+    /// The quoted table.
+    pub(crate) fn reference(&self) -> Option<Reference> {
+        self.reference.clone()
+    }
 }
 
 /// Analyses `samples` and prints the result to standard output.
