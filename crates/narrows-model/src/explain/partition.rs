@@ -70,7 +70,10 @@ struct Done {
 pub struct Partition {
     window: Window,
     done: Vec<Done>,
-    times: HashMap<State, u64>,
+    /// Time in calls, by call id: most events are calls, and hashing each would cost more than all
+    /// the rest.
+    calls: Vec<u64>,
+    waits: HashMap<State, u64>,
     trimmed: u64,
 }
 
@@ -80,7 +83,8 @@ impl Partition {
         Partition {
             window,
             done: Vec::new(),
-            times: HashMap::new(),
+            calls: vec![0; usize::from(CallId::LIMIT)],
+            waits: HashMap::new(),
             trimmed: 0,
         }
     }
@@ -106,7 +110,11 @@ impl Partition {
             start = before.end;
         }
         // Children lie in [start, end) and are disjoint, so `inside` never exceeds the length.
-        *self.times.entry(state).or_default() += end - start - inside;
+        let own = end - start - inside;
+        match state {
+            State::In(call) if call.0 < CallId::LIMIT => self.calls[usize::from(call.0)] += own,
+            _ => *self.waits.entry(state).or_default() += own,
+        }
         self.done.push(Done {
             start,
             end,
@@ -129,16 +137,16 @@ impl Partition {
     }
 
     /// The rest of the window is [`State::Outside`].
-    pub fn finish(mut self) -> ThreadTimes {
+    pub fn finish(self) -> ThreadTimes {
         let covered: u64 = self.done.iter().map(|d| d.covered).sum();
-        let outside = self.window.length() - covered;
-        if outside > 0 {
-            *self.times.entry(State::Outside).or_default() += outside;
-        }
-        self.times.retain(|_, ns| *ns > 0);
+        let mut times = self.waits;
+        *times.entry(State::Outside).or_default() += self.window.length() - covered;
+        let calls = self.calls.iter().enumerate();
+        times.extend(calls.map(|(call, ns)| (State::In(CallId(call as u16)), *ns)));
+        times.retain(|_, ns| *ns > 0);
         ThreadTimes {
             window: self.window,
-            times: self.times,
+            times,
             trimmed: self.trimmed,
         }
     }

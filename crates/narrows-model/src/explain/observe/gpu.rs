@@ -1,29 +1,25 @@
 //! The device's own clock: how much of the time it worked.
 
-use super::Source;
-use narrows_trace::reader::What;
-
-/// Spans kept at once; beyond that they are merged before more are read.
+/// Spans kept at once; beyond that they are merged before more are taken.
 const MOST_SPANS: usize = 1 << 20;
 
-/// Share of the time between the first and the last GPU span that any span covers, over all queues
-/// of a process; the busiest process counts. `None`: no GPU times were recorded.
-pub(super) fn busy(source: &Source<'_>) -> Option<f64> {
-    let shares = source.trace.processes.iter().filter_map(|process| {
-        let mut spans: Vec<(u64, u64)> = Vec::new();
-        for number in process.timeline.threads() {
-            for event in process.timeline.thread(number) {
-                if let What::GpuSpan(span) = event.what {
-                    spans.push((span.begin.0, span.end.0.max(span.begin.0)));
-                    if spans.len() >= MOST_SPANS {
-                        spans = union(spans);
-                    }
-                }
-            }
+/// The spans of one process, over all its queues.
+#[derive(Default)]
+pub(super) struct Spans(Vec<(u64, u64)>);
+
+impl Spans {
+    pub(super) fn add(&mut self, begin: u64, end: u64) {
+        self.0.push((begin, end.max(begin)));
+        if self.0.len() >= MOST_SPANS {
+            self.0 = union(std::mem::take(&mut self.0));
         }
-        share(&union(spans))
-    });
-    shares.max_by(f64::total_cmp)
+    }
+
+    /// Share of the time between the first and the last span that any span covers; `None`: there
+    /// are none.
+    pub(super) fn busy(self) -> Option<f64> {
+        share(&union(self.0))
+    }
 }
 
 /// Disjoint spans, ascending.

@@ -60,7 +60,7 @@ pub fn observe(source: Source<'_>) -> Observed {
     let mut observed = Observed::default();
     observed.profile.cores = source.cores;
     observed.profile.lost_events = scan.lost_events;
-    observed.profile.gpu_busy = gpu::busy(&source);
+    observed.profile.gpu_busy = scan.gpu_busy;
     let Some(plan) = ops::plan(&scan) else {
         return observed;
     };
@@ -73,13 +73,14 @@ pub fn observe(source: Source<'_>) -> Observed {
     processes.dedup();
     observed.profile.op_processes = processes.len() as u32;
     let mut names = naming::Names::new(&source, &scan, &plan);
+    let mut sums = threads::Sums::default();
     for thread in &plan.threads {
-        threads::split(&source, &plan, thread, &mut names, &mut observed);
+        threads::split(&source, &plan, thread, &mut names, &mut observed, &mut sums);
     }
-    let (workers, cpu) = threads::others(&source, &plan, &processes, &mut names);
+    let workers = threads::others(&source, &plan, &processes, &mut names, &mut sums);
     observed.profile.workers = workers;
+    observed.profile.cores_used = sums.cores(plan.window);
     finish_workers(&mut observed.profile);
-    observed.profile.cores_used = cpu;
     observed
 }
 

@@ -3,7 +3,8 @@
 use super::super::partition::Window;
 use super::super::profile::OpSource;
 use super::Source;
-use narrows_trace::reader::What;
+use super::gpu::Spans;
+use narrows_trace::reader::{Process, What};
 use narrows_trace::{CallId, CallKind, LockAddr, Nanos, ObjectId, ThreadNo};
 use std::collections::HashMap;
 
@@ -62,6 +63,17 @@ impl OpTeller {
     }
 }
 
+/// What each call does, by its id: looked up for every event.
+pub(super) fn kinds(process: &Process) -> Vec<Option<CallKind>> {
+    let mut kinds = vec![None; usize::from(CallId::LIMIT)];
+    for (call, info) in &process.calls {
+        if let Some(kind) = kinds.get_mut(usize::from(call.0)) {
+            *kind = Some(info.kind);
+        }
+    }
+    kinds
+}
+
 /// One thread after the first pass.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
@@ -80,6 +92,8 @@ pub(super) struct Scan {
     /// Wakes per (process, lock) and waking thread.
     pub(super) wakes: HashMap<(usize, LockAddr), HashMap<ThreadNo, u64>>,
     pub(super) lost_events: u64,
+    /// Share of the time in which the device worked, in the process where that is most.
+    pub(super) gpu_busy: Option<f64>,
     /// Instants on a queue's clock and on ours, ascending; the first ones of each queue.
     pub(super) clocks: HashMap<(usize, ObjectId), Vec<(Nanos, Nanos)>>,
 }
@@ -91,6 +105,8 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
     let mut scan = Scan::default();
     for (index, process) in source.trace.processes.iter().enumerate() {
         let record = &source.recording.processes[index];
+        let kinds = kinds(process);
+        let mut spans = Spans::default();
         for number in process.timeline.threads() {
             let made = record.threads.iter().find(|t| t.no == number);
             let lost = made.map_or(0, |t| t.made.saturating_sub(t.kept));
@@ -112,7 +128,7 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
             for event in process.timeline.thread(number) {
                 match event.what {
                     What::Call { call, end, .. } => {
-                        let kind = process.calls.get(&call).map(|c| c.kind);
+                        let kind = kinds.get(usize::from(call.0)).copied().flatten();
                         let times = [&mut seen.marks, &mut seen.waits, &mut seen.submissions];
                         for (teller, times) in tellers.iter_mut().zip(times) {
                             if teller.ends_op(call, kind) {
@@ -120,6 +136,7 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
                             }
                         }
                     }
+                    What::GpuSpan(span) => spans.add(span.begin.0, span.end.0),
                     What::Wake { lock, .. } => {
                         let by = scan.wakes.entry((index, lock)).or_default();
                         *by.entry(number).or_default() += 1;
@@ -135,6 +152,10 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
             }
             scan.threads.push(seen);
         }
+        scan.gpu_busy = match (scan.gpu_busy, spans.busy()) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
     }
     // Several threads may read the clock of one queue.
     scan.clocks

@@ -1,19 +1,38 @@
 //! Second pass: splits the time of each op thread, and looks at what the threads they wait for do.
 
-use super::super::partition::{Partition, State};
+use super::super::partition::{Partition, State, Window};
 use super::super::profile::{Blame, Worker};
 use super::super::term::Term;
 use super::cpu::{Cpu, off_cpu};
 use super::naming::Names;
-use super::ops::{OpTeller, OpThread, Plan};
+use super::ops::{OpTeller, OpThread, Plan, kinds};
 use super::{Observed, Source};
 use crate::trace::{name_of, thread_name};
-use narrows_trace::reader::What;
-use narrows_trace::{CallId, CallKind, ThreadNo, Tid, WaitKind};
+use narrows_trace::reader::{Process, What};
+use narrows_trace::{CallId, CallKind, LockAddr, ThreadNo, Tid, WaitKind};
 use std::collections::{BTreeMap, HashMap};
 
 /// Owners kept per term; beyond that the smallest part of the blame is not told.
 const MOST_OWNERS: usize = 256;
+
+/// What all threads add up to.
+#[derive(Default)]
+pub(super) struct Sums {
+    /// CPU time inside the window.
+    cpu_ns: u64,
+    /// Whether that of any op thread was measured.
+    measured: bool,
+    /// Time that op threads waited, by process and lock.
+    waited: HashMap<(usize, LockAddr), u64>,
+}
+
+impl Sums {
+    /// Cores in use; `None`: CPU time was not measured for most of the window.
+    pub(super) fn cores(&self, window: Window) -> Option<f64> {
+        let cores = self.cpu_ns as f64 / window.length().max(1) as f64;
+        self.measured.then_some(cores)
+    }
+}
 
 /// Adds one op thread to the profile.
 pub(super) fn split(
@@ -22,6 +41,7 @@ pub(super) fn split(
     thread: &OpThread,
     names: &mut Names<'_>,
     observed: &mut Observed,
+    sums: &mut Sums,
 ) {
     let process = &source.trace.processes[thread.process];
     let record = &source.recording.processes[thread.process];
@@ -30,13 +50,14 @@ pub(super) fn split(
     let mut cpu = Cpu::default();
     let mut blame: HashMap<(State, Option<Tid>, CallId), u64> = HashMap::new();
     let mut ops = 0;
+    let kinds = kinds(process);
     let mut clock = process.clock.cursor();
     for event in process.timeline.thread(thread.thread) {
         match event.what {
             What::Call {
                 call, start, end, ..
             } => {
-                let kind = process.calls.get(&call).map(|c| c.kind);
+                let kind = kinds.get(usize::from(call.0)).copied().flatten();
                 let (start, end) = (clock.nanos(start), clock.nanos(end));
                 let inside = plan.window.start < end && end <= plan.window.end;
                 ops += u64::from(teller.ends_op(call, kind) && inside);
@@ -63,6 +84,7 @@ pub(super) fn split(
                     .saturating_sub(start.0.max(plan.window.start.0));
                 if cut > 0 {
                     *blame.entry((state, wait.owner, owner_call)).or_default() += cut;
+                    *sums.waited.entry((thread.process, wait.lock)).or_default() += cut;
                 }
             }
             What::Cpu(sample) => cpu.add(clock.nanos(sample.at).0, &sample),
@@ -84,7 +106,12 @@ pub(super) fn split(
         }
         *terms.entry(term).or_default() += ns;
     }
-    off_cpu(&mut terms, cpu.within(plan.window));
+    let used = cpu.within(plan.window);
+    if let Some(used) = used {
+        sums.cpu_ns += used.cpu;
+        sums.measured = true;
+    }
+    off_cpu(&mut terms, used);
     for (term, ns) in terms {
         *profile.terms.entry(term).or_default() += ns;
     }
@@ -114,51 +141,29 @@ fn add_blame(rows: &mut Vec<Blame>, owner: Option<String>, call: Option<String>,
     }
 }
 
-/// The other threads of the op processes: workers that op threads wait for, and the cores that all
-/// threads together used (`None`: CPU time was not measured for most of the window).
+/// The other threads of the op processes: their CPU time, and those that op threads wait for.
 pub(super) fn others(
     source: &Source<'_>,
     plan: &Plan,
     processes: &[usize],
     names: &mut Names<'_>,
-) -> (Vec<Worker>, Option<f64>) {
-    let waited = waited_for(source, plan, names);
-    let (mut workers, mut cpu_ns, mut measured) = (Vec::new(), 0, false);
+    sums: &mut Sums,
+) -> Vec<Worker> {
+    let waited = waited_for(sums, names);
+    let mut workers = Vec::new();
     for &index in processes {
         let process = &source.trace.processes[index];
         for number in process.timeline.threads() {
-            let is_op = plan
-                .threads
-                .iter()
-                .any(|t| t.process == index && t.thread == number);
-            let mut cpu = Cpu::default();
-            let mut partition = Partition::new(plan.window);
-            let mut clock = process.clock.cursor();
-            for event in process.timeline.thread(number) {
-                match event.what {
-                    What::Cpu(sample) => cpu.add(clock.nanos(sample.at).0, &sample),
-                    What::Wait { wait, call, .. } if !is_op => partition.add(
-                        clock.nanos(wait.start),
-                        clock.nanos(wait.end),
-                        State::Waiting {
-                            kind: wait.kind,
-                            site: wait.site,
-                            lock: wait.lock,
-                            call,
-                        },
-                    ),
-                    _ => {}
-                }
+            let same = |t: &OpThread| t.process == index && t.thread == number;
+            if plan.threads.iter().any(same) {
+                continue;
             }
-            if let Some(used) = cpu.within(plan.window) {
-                cpu_ns += used.cpu;
-                measured |= is_op;
-            }
-            let Some(waited_for_ns) = waited.get(&(index, number)).filter(|_| !is_op) else {
+            let (waits, cpu) = waits_of(process, number, plan.window);
+            sums.cpu_ns += cpu.within(plan.window).map_or(0, |used| used.cpu);
+            let Some(waited_for_ns) = waited.get(&(index, number)) else {
                 continue;
             };
-            let times = partition.finish().times;
-            let idle = times.iter().filter(|(s, _)| waits_for_work(**s));
+            let idle = waits.iter().filter(|(s, _)| waits_for_work(**s));
             let idle_ns: u64 = idle.clone().map(|(_, ns)| ns).sum();
             let idle_state = idle.max_by_key(|(_, ns)| **ns).map(|(s, _)| *s);
             workers.push(Worker {
@@ -169,8 +174,30 @@ pub(super) fn others(
             });
         }
     }
-    let cores = cpu_ns as f64 / plan.window.length().max(1) as f64;
-    (workers, measured.then_some(cores))
+    workers
+}
+
+/// The waits and the CPU time of one thread.
+fn waits_of(process: &Process, number: ThreadNo, window: Window) -> (HashMap<State, u64>, Cpu) {
+    let mut cpu = Cpu::default();
+    let mut partition = Partition::new(window);
+    let mut clock = process.clock.cursor();
+    for event in process.timeline.thread(number) {
+        match event.what {
+            What::Cpu(sample) => cpu.add(clock.nanos(sample.at).0, &sample),
+            What::Wait { wait, call, .. } => {
+                let state = State::Waiting {
+                    kind: wait.kind,
+                    site: wait.site,
+                    lock: wait.lock,
+                    call,
+                };
+                partition.add(clock.nanos(wait.start), clock.nanos(wait.end), state);
+            }
+            _ => {}
+        }
+    }
+    (partition.finish().times, cpu)
 }
 
 fn waits_for_work(state: State) -> bool {
@@ -190,26 +217,9 @@ fn waits_for_work(state: State) -> bool {
 }
 
 /// Time that op threads waited for each other thread, by who ends waits on the same lock.
-fn waited_for(
-    source: &Source<'_>,
-    plan: &Plan,
-    names: &Names<'_>,
-) -> HashMap<(usize, ThreadNo), u64> {
+fn waited_for(sums: &Sums, names: &Names<'_>) -> HashMap<(usize, ThreadNo), u64> {
     let mut waited: HashMap<(usize, ThreadNo), u64> = HashMap::new();
-    let mut by_lock: HashMap<_, u64> = HashMap::new();
-    for thread in &plan.threads {
-        let process = &source.trace.processes[thread.process];
-        let mut clock = process.clock.cursor();
-        for event in process.timeline.thread(thread.thread) {
-            let What::Wait { wait, .. } = event.what else {
-                continue;
-            };
-            let start = clock.nanos(wait.start).0.max(plan.window.start.0);
-            let end = clock.nanos(wait.end).0.min(plan.window.end.0);
-            *by_lock.entry((thread.process, wait.lock)).or_default() += end.saturating_sub(start);
-        }
-    }
-    for ((process, lock), ns) in by_lock {
+    for (&(process, lock), &ns) in &sums.waited {
         for (thread, share) in names.wakers(process, lock) {
             *waited.entry((process, thread)).or_default() += (ns as f64 * share) as u64;
         }
