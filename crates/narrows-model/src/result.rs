@@ -222,13 +222,13 @@ pub struct Wait {
 /// What the probe could and could not see.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// Entry points that the program can call.
-    pub callable: u64,
-    /// Of those, hooked.
+    /// Entry points that the program can call; `None`: not counted (`narrows audit` does).
+    pub callable: Option<u64>,
+    /// Entry points that were hooked.
     pub hooked: u64,
     /// Of those, called.
     pub called: u64,
-    /// Entry points that can be called and are not hooked.
+    /// What could not be seen, one line each.
     pub uncovered: Vec<String>,
 }
 

@@ -12,7 +12,7 @@ use narrows_model::result::{
     Call, Candidate, Coverage, Interval, Layer, Lost, OwnCost, Owner, Proof, ProofKind, Site, Wait,
     WaterfallTerm,
 };
-use narrows_model::scan::{CalibrationResult, LeftOutResult, ScanResult, analyse};
+use narrows_model::scan::{CalibrationResult, ExplainedResult, LeftOutResult, PassResult, ScanResult, analyse};
 use narrows_report::scan_json;
 use narrows_scan::samples::QueueLayout;
 use serde_json::Value;
@@ -202,7 +202,7 @@ fn full() -> ScanResult {
         }],
     }]);
     r.coverage = Some(Coverage {
-        callable: 3,
+        callable: Some(3),
         hooked: 2,
         called: 1,
         uncovered: vec!["g".into()],
@@ -217,6 +217,21 @@ fn full() -> ScanResult {
         events: 2,
         total_ns: 81,
         share: 0.5,
+    });
+    r.explained = Some(ExplainedResult {
+        passes: vec![PassResult {
+            point: 1,
+            strategy: "s".into(),
+            threads: 2,
+            runs: 4,
+            speedup: Some(1.5),
+            speedup_ci: ci,
+            base_ns_per_op: Some(1.5),
+            cost_ns_per_op: Some(2.5),
+            verdict: r.verdict.clone(),
+        }],
+        shown: Some(0),
+        skipped: Some("w".into()),
     });
     r.reference = reference::named("m4-max-2025-12");
     r

@@ -9,6 +9,7 @@ mod clock;
 pub mod environment;
 mod error;
 pub mod live;
+pub mod pass;
 pub mod plan;
 pub mod run;
 pub mod samples;

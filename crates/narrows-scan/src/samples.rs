@@ -28,8 +28,10 @@ pub enum Line {
     Pair(Pair),
     /// A point that could not be measured, and why.
     LeftOut(LeftOut),
-    /// Last line.
+    /// End of the measuring.
     End(End),
+    /// What a pass with the probe inside said, after the end. Readers of narrows 0.1 skip it.
+    Explained(Explained),
 }
 
 /// What was measured, on what, and how.
@@ -155,6 +157,24 @@ pub struct End {
     pub elapsed_ns: u64,
     /// Load average over one minute at the end.
     pub load_after: Option<f64>,
+}
+
+/// The passes with the probe inside, which explain the table and give it no number.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Explained {
+    /// One per strategy that was watched.
+    pub passes: Vec<ExplainedPass>,
+    /// Why there are none, or fewer than planned; one line.
+    pub skipped: Option<String>,
+}
+
+/// One strategy, watched at one thread and at the point's number of threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainedPass {
+    /// Index into [`Header::points`]: the larger number of threads.
+    pub point: usize,
+    /// The explanation, `narrows-explain/1`. Its type lives in `narrows-model`.
+    pub explanation: serde_json::Value,
 }
 
 /// Why a run ended.

@@ -11,6 +11,7 @@ pub mod control;
 pub mod hist;
 pub mod ids;
 mod layout;
+pub mod mark;
 pub mod reader;
 mod sys;
 pub mod writer;

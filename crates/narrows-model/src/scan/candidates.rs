@@ -14,6 +14,9 @@ use crate::words::{count, interval, plural};
 pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
     pub(super) proofs: Vec<Proof>,
+    /// Of the proofs, those in which a private queue or process is faster than the strategy in
+    /// question (or a shared one, where its own are the fault): they accuse what it shares.
+    pub(super) accusing: Vec<Proof>,
 }
 
 /// `8 threads`, `8 processes`.
@@ -147,6 +150,17 @@ impl Rung {
         })
     }
 
+    /// The proof, if the strategy in question is the slower of the two.
+    fn accusing(&self, c: &Comparison<'_>, scope: &Scope<'_>) -> Option<Proof> {
+        let upper = std::ptr::eq(c.upper, scope.best);
+        let slower = match c.order {
+            Order::Faster => !upper,
+            Order::Slower => upper,
+            Order::Same => false,
+        };
+        self.proof(c).filter(|_| slower)
+    }
+
     /// Evidence, if the two are told apart.
     fn proof(&self, c: &Comparison<'_>) -> Option<Proof> {
         let meaning = match c.order {
@@ -177,8 +191,13 @@ pub(super) fn candidates(facts: &Facts<'_>, scope: &Scope<'_>) -> Found {
         .into_iter()
         .chain([deeper_candidate(scope, pool.as_ref())])
         .collect();
+    let accusing = [
+        queue.as_ref().and_then(|c| QUEUE.accusing(c, scope)),
+        pool.as_ref().and_then(|c| POOL.accusing(c, scope)),
+    ];
     Found {
         candidates,
+        accusing: accusing.into_iter().flatten().collect(),
         proofs: rungs.into_iter().flatten().collect(),
     }
 }

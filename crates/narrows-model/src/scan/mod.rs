@@ -5,6 +5,7 @@
 
 mod best;
 mod candidates;
+mod explained;
 mod fit;
 mod gate;
 mod table;
@@ -13,6 +14,7 @@ mod verdict;
 
 pub use table::{CPU_LIMIT, WIDEST_INTERVAL, strategy_name};
 pub(crate) use table::{is_baseline, log_ratio, throughput};
+pub use explained::{Target, to_explain};
 pub use types::*;
 pub use verdict::{FULL_FROM, SCALES_FROM};
 
@@ -44,14 +46,16 @@ pub fn analyse(samples: &Samples) -> ScanResult {
         skipped_lines: samples.skipped_lines,
         truncated: samples.truncated,
     };
-    let verdict = verdict::verdict(&verdict::Facts {
+    let facts = verdict::Facts {
         header,
         points: &points,
         self_check: &self_check,
         end: end.as_ref(),
         samples: held,
         left_out: &left_out,
-    });
+    };
+    let mut verdict = verdict::verdict(&facts);
+    let tables = explained::tables(&facts, samples.explained.as_ref(), &mut verdict);
     ScanResult {
         schema: SCHEMA.into(),
         tool: header.tool.clone(),
@@ -73,12 +77,13 @@ pub fn analyse(samples: &Samples) -> ScanResult {
         left_out,
         end,
         samples: held,
-        waterfall: None,
-        calls: None,
-        waits: None,
-        coverage: None,
-        lost: None,
-        own_cost: None,
+        waterfall: tables.waterfall,
+        calls: tables.calls,
+        waits: tables.waits,
+        coverage: tables.coverage,
+        lost: tables.lost,
+        own_cost: tables.own_cost,
+        explained: tables.explained,
         reference: None,
     }
 }

@@ -65,8 +65,46 @@ pub struct ScanResult {
     pub lost: Option<Lost>,
     /// What a probe cost; `None`: no probe ran.
     pub own_cost: Option<OwnCost>,
+    /// The passes with the probe inside that the seven fields above come from; `None`: the samples
+    /// file has none.
+    pub explained: Option<ExplainedResult>,
     /// Quoted numbers from elsewhere, when asked for.
     pub reference: Option<Reference>,
+}
+
+/// The second, injected pass. Nothing of it is in the table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExplainedResult {
+    /// One per strategy that was watched.
+    pub passes: Vec<PassResult>,
+    /// Index of the pass that fills `waterfall`, `calls`, `waits`, `coverage`, `lost` and
+    /// `own_cost`; `None`: no pass could be used.
+    pub shown: Option<usize>,
+    /// Why there is none, or fewer than planned.
+    pub skipped: Option<String>,
+}
+
+/// One strategy with the probe inside, at one thread and at the point's number of threads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassResult {
+    /// Index into [`ScanResult::points`]: the larger number of threads.
+    pub point: usize,
+    /// [`PointResult::strategy`].
+    pub strategy: String,
+    /// Threads at the larger number.
+    pub threads: u32,
+    /// Runs, both numbers of threads together.
+    pub runs: u64,
+    /// Speedup with the probe inside: how near this pass is to the table's.
+    pub speedup: Option<f64>,
+    /// Its interval over repeats.
+    pub speedup_ci: Option<Interval>,
+    /// Thread time per submission at one thread.
+    pub base_ns_per_op: Option<f64>,
+    /// At the larger number.
+    pub cost_ns_per_op: Option<f64>,
+    /// What this strategy loses, with the table's ladder as one more proof.
+    pub verdict: Verdict,
 }
 
 /// How `busy:T` was calibrated to this device.

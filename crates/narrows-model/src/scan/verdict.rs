@@ -106,7 +106,7 @@ fn spread(point: &PointResult) -> f64 {
 }
 
 /// Scaling points with an interval, without those that have more threads than cores.
-fn scope<'a>(facts: &Facts<'a>) -> Option<Scope<'a>> {
+pub(super) fn scope<'a>(facts: &Facts<'a>) -> Option<Scope<'a>> {
     let cores = facts.header.environment.cores;
     let carried = |p: &&PointResult| cores == 0 || width(p) <= cores;
     let usable: Vec<&PointResult> = facts

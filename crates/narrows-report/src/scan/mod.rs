@@ -1,5 +1,6 @@
 //! The text view of a scan: where it ran, the table, what is special, the models, the verdict.
 
+mod explained;
 mod models;
 mod table;
 
@@ -19,6 +20,7 @@ pub fn scan_text(result: &ScanResult, colour: bool) -> String {
     notes(&mut page, result);
     models::fits(&mut page, &result.fits);
     checks(&mut page, result);
+    explained::passes(&mut page, result);
     if let Some(reference) = &result.reference {
         table::reference(&mut page, reference);
     }
@@ -175,9 +177,15 @@ fn submitters(p: &PointResult) -> String {
 fn checks(page: &mut Page, result: &ScanResult) {
     page.paragraph(None, "self-check   ", &self_check(&result.self_check));
     if result.waits.is_none() && result.calls.is_none() {
-        let text = "calls, lock waits, time per layer, coverage and the cost of measuring need a \
-                    trace";
-        page.paragraph(None, "not measured ", text);
+        let skipped = result.explained.as_ref().and_then(|e| e.skipped.as_ref());
+        let why = match skipped {
+            Some(why) => format!("the pass with the probe inside was skipped: {why}"),
+            None => "they need a pass with the probe inside".into(),
+        };
+        let text = format!(
+            "calls, lock waits, time per layer, coverage and the cost of measuring: {why}"
+        );
+        page.paragraph(None, "not measured ", &text);
     }
     page.blank();
 }

@@ -1,7 +1,7 @@
 //! Blocks on a real device: threads of this process ([`crew`]) and worker processes ([`pool`]).
 
 mod crew;
-mod drive;
+pub(crate) mod drive;
 mod pool;
 pub mod worker;
 

@@ -1,6 +1,6 @@
 //! Writing and reading the samples file.
 
-use super::{End, FORMAT, Header, LeftOut, Line, Pair, VERSION};
+use super::{End, Explained, FORMAT, Header, LeftOut, Line, Pair, VERSION};
 use crate::Error;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -66,6 +66,8 @@ pub struct Samples {
     pub left_out: Vec<LeftOut>,
     /// `None`: the file was cut off.
     pub end: Option<End>,
+    /// The passes with the probe inside; `None`: the file has no such line.
+    pub explained: Option<Explained>,
     /// Lines of an unknown kind, skipped.
     pub skipped_lines: u64,
     /// Whether the last line was cut off.
@@ -80,6 +82,7 @@ impl Samples {
             pairs: Vec::new(),
             left_out: Vec::new(),
             end: None,
+            explained: None,
             skipped_lines: 0,
             truncated: false,
         }
@@ -92,6 +95,7 @@ impl Samples {
             Line::Pair(pair) => self.pairs.push(pair),
             Line::LeftOut(left_out) => self.left_out.push(left_out),
             Line::End(end) => self.end = Some(end),
+            Line::Explained(explained) => self.explained = Some(explained),
         }
     }
 }
@@ -157,6 +161,7 @@ fn take(samples: &mut Samples, line: Line) -> Result<(), String> {
     let point = match &line {
         Line::Pair(pair) => Some(pair.point),
         Line::LeftOut(left_out) => Some(left_out.point),
+        Line::Explained(explained) => explained.passes.iter().map(|p| p.point).max(),
         _ => None,
     };
     if let Some(point) = point.filter(|p| *p >= samples.header.points.len()) {
@@ -192,7 +197,7 @@ fn header(first: &[u8]) -> Result<Header, String> {
 }
 
 fn is_other_kind(bytes: &[u8]) -> bool {
-    const KNOWN: [&str; 4] = ["header", "pair", "left_out", "end"];
+    const KNOWN: [&str; 5] = ["header", "pair", "left_out", "end", "explained"];
     serde_json::from_slice::<serde_json::Value>(bytes)
         .ok()
         .and_then(|v| {

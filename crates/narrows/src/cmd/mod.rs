@@ -38,6 +38,9 @@ pub(crate) enum Command {
     /// A worker of the process pool (started by scan itself)
     #[command(name = "pool-worker", hide = true)]
     PoolWorker(scan::WorkerArgs),
+    /// The program that scan's second pass watches (started by scan itself)
+    #[command(name = "scan-pass", hide = true)]
+    ScanPass(scan::PassArgs),
 }
 
 /// Runs one subcommand.
@@ -53,5 +56,6 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => audit::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::PoolWorker(args) => scan::run_worker(args),
+        Command::ScanPass(args) => scan::run_pass(&args),
     }
 }

@@ -1,8 +1,10 @@
 //! `narrows scan`: arguments to plan, plan to samples, samples to the table.
 
+mod pass;
 mod session;
 mod show;
 
+pub(crate) use pass::{PassArgs, run_pass};
 pub(crate) use show::{Style, show};
 
 use crate::failure::WrongInput;
@@ -61,6 +63,12 @@ pub(crate) struct Args {
     /// Fewer strategies, less time
     #[arg(long)]
     quick: bool,
+    /// Leave out the second, short pass with the probe inside that explains the table
+    #[arg(long, conflicts_with = "causal")]
+    no_explain: bool,
+    /// In that pass, delay the likely causes and read what it does to the throughput
+    #[arg(long)]
+    causal: bool,
     /// Print the result as JSON (docs/json.md)
     #[arg(long)]
     json: bool,
@@ -77,7 +85,6 @@ pub(crate) struct Args {
 
 impl Args {
     fn request(&self) -> Request {
-        let default_time = if self.quick { QUICK_TIME } else { TIME };
         Request {
             threads: self.threads.clone(),
             queues: self.queue.clone(),
@@ -86,9 +93,15 @@ impl Args {
             depths: self.depth.clone(),
             batches: self.batch.clone(),
             work: self.work,
-            time: self.time.unwrap_or(default_time),
+            time: self.time(),
             quick: self.quick,
         }
+    }
+
+    /// Time for the measuring.
+    fn time(&self) -> Duration {
+        let default_time = if self.quick { QUICK_TIME } else { TIME };
+        self.time.unwrap_or(default_time)
     }
 
     fn backend(&self) -> Option<&str> {

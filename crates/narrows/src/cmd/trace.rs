@@ -96,6 +96,7 @@ impl Recorder {
             settings: self.settings(),
             rules: self.layers.as_deref().map(read_rules).transpose()?,
             output_aside: false,
+            quiet: false,
         };
         scale.check()?;
         Ok(scale)

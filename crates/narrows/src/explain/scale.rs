@@ -34,6 +34,8 @@ pub(crate) struct Scale {
     pub(crate) rules: Option<(String, String)>,
     /// Whether the program's output goes to standard error.
     pub(crate) output_aside: bool,
+    /// Do not tell each run.
+    pub(crate) quiet: bool,
 }
 
 /// What was run, in order.
@@ -131,11 +133,10 @@ pub(crate) fn run_all(scale: &Scale) -> anyhow::Result<Option<Ended>> {
         order.rotate_left(repeat as usize % scale.ns.len());
         for n in order {
             let folder = format!("n{n}-r{repeat}");
-            eprintln!(
-                "narrows: run {} of {}: N = {n}",
-                record.runs.len() + 1,
-                scale.runs()
-            );
+            if !scale.quiet {
+                let run = record.runs.len() + 1;
+                eprintln!("narrows: run {run} of {}: N = {n}", scale.runs());
+            }
             let (_, ended) = launch::run(&scale.plan(n, scale.out.join(&folder))?)?;
             record.runs.push(RunRecord { n, repeat, folder });
             write(&scale.out, &record)?;

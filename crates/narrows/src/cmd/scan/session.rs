@@ -78,10 +78,17 @@ pub(super) fn run(
     );
     bar.finish_and_clear();
     keeper.keep(&Line::End(end.clone()));
-    let failed = keeper.failed;
     samples.add(Line::End(end.clone()));
-    // Before the report: workers and queues must not outlive a slow reader of our output.
+    // Before the pass, which opens the device again, and before the report: workers and queues must
+    // not outlive a slow reader of our output.
     drop(live);
+    drop(device);
+    if let Some(explained) = super::pass::explain(args, chosen, &samples, &stop) {
+        let line = Line::Explained(explained);
+        keeper.keep(&line);
+        samples.add(line);
+    }
+    let failed = keeper.failed;
     show(&samples, style)?;
     finish(&end, failed, &file)
 }
