@@ -9,6 +9,8 @@ pub const MAX_THREADS: usize = 1024;
 pub const SETUP: &core::ffi::CStr = c"planted_setup";
 /// Name of the object's work function, of type [`CallFn`].
 pub const CALL: &core::ffi::CStr = c"planted_call";
+/// Name of the object's function for the end of a thread, of type [`FinishFn`].
+pub const FINISH: &core::ffi::CStr = c"planted_finish";
 /// Name of the allocator's function, of type [`AllocateFn`].
 pub const ALLOCATE: &core::ffi::CStr = c"planted_allocate";
 
@@ -16,6 +18,8 @@ pub const ALLOCATE: &core::ffi::CStr = c"planted_allocate";
 pub type SetupFn = unsafe extern "C" fn(*const Setup) -> c_int;
 /// Does one layer's part of the op with this number of the thread with this number.
 pub type CallFn = unsafe extern "C" fn(thread: c_uint, op: u64);
+/// The thread with this number does no more ops.
+pub type FinishFn = unsafe extern "C" fn(thread: c_uint);
 /// Allocates for the thread with this number.
 pub type AllocateFn = unsafe extern "C" fn(thread: c_uint);
 

@@ -79,7 +79,12 @@ fn ops(
             Amount::Time(time) => begin.elapsed() < time,
         };
         if !more {
-            return (op, begin, Instant::now());
+            let end = Instant::now();
+            for finish in &program.finish {
+                // SAFETY: every object has its settings; the thread does no more ops.
+                unsafe { finish(thread) };
+            }
+            return (op, begin, end);
         }
         call(program.top, thread, op);
         if let Some(mark) = program.mark {

@@ -2,7 +2,7 @@
 
 use super::arguments::Arguments;
 use narrows_planted::setup::{
-    ALLOCATE, AllocateFn, CALL, CallFn, Driver, SETUP, Setup, SetupFn, SpanFn,
+    ALLOCATE, AllocateFn, CALL, CallFn, Driver, FINISH, FinishFn, SETUP, Setup, SetupFn, SpanFn,
 };
 use narrows_planted::{Layer, object_name};
 use std::ffi::{CStr, CString, c_void};
@@ -12,6 +12,8 @@ use std::os::unix::ffi::OsStrExt;
 pub(crate) struct Program {
     /// The topmost object's work function.
     pub(crate) top: CallFn,
+    /// Every layer's function for the end of a thread.
+    pub(crate) finish: Vec<FinishFn>,
     /// The probe's mark of a finished op, if there is a probe.
     pub(crate) mark: Option<unsafe extern "C" fn()>,
 }
@@ -43,7 +45,7 @@ pub(crate) fn load(arguments: &Arguments) -> Result<Program, String> {
         },
     )?;
 
-    let (mut next, mut driver) = (None, None);
+    let (mut next, mut driver, mut finish) = (None, None, Vec::new());
     for layer in Layer::ALL.into_iter().rev() {
         let object = open(arguments, Some(layer))?;
         let mut settings = setup(arguments, Some(layer), &guilty);
@@ -55,9 +57,14 @@ pub(crate) fn load(arguments: &Arguments) -> Result<Program, String> {
         }
         set_up(object, arguments, settings)?;
         next = Some(function!(object, CALL, CallFn)?);
+        finish.push(function!(object, FINISH, FinishFn)?);
     }
     let top = next.ok_or("no objects")?;
-    Ok(Program { top, mark: mark() })
+    Ok(Program {
+        top,
+        finish,
+        mark: mark(),
+    })
 }
 
 fn setup(arguments: &Arguments, layer: Option<Layer>, guilty: &[Layer]) -> Setup {

@@ -118,6 +118,12 @@ pub(crate) extern "C" fn planted_call(thread: c_uint, op: u64) {
     plants::after(settings, number, op);
 }
 
+/// A thread does no more ops.
+#[unsafe(no_mangle)]
+pub(crate) extern "C" fn planted_finish(thread: c_uint) {
+    plants::finish(settings(), thread as usize);
+}
+
 fn down(next: CallFn, thread: c_uint, op: u64) {
     // SAFETY: the host gives the `planted_call` of the object below, which has its settings.
     unsafe { next(thread, op) };

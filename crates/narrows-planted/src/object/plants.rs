@@ -9,7 +9,7 @@ use super::{Settings, is_driver, sys, worker};
 use crate::Plant;
 use crate::setup::MAX_THREADS;
 use core::hint::black_box;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// One for all threads at index 0, or one per thread.
 type Each<T> = [Padded<T>; MAX_THREADS];
@@ -20,6 +20,8 @@ static RWLOCK: Each<Rwlock> = [const { Padded(Rwlock::new()) }; MAX_THREADS];
 static FUTEX: Each<Futex> = [const { Padded(Futex::new()) }; MAX_THREADS];
 static SPIN: Each<Spin> = [const { Padded(Spin::new()) }; MAX_THREADS];
 static GIL: Each<Gil> = [const { Padded(Gil::new()) }; MAX_THREADS];
+/// Whether the thread has the global lock.
+static HAS_GIL: Each<AtomicBool> = [const { Padded(AtomicBool::new(false)) }; MAX_THREADS];
 
 /// Neighbours share cache lines.
 static NEAR: [AtomicU64; MAX_THREADS] = [const { AtomicU64::new(0) }; MAX_THREADS];
@@ -60,8 +62,11 @@ pub(crate) fn before(settings: &Settings, thread: usize, op: u64) {
         Plant::Mutex => planted_mutex(settings, thread, hold),
         Plant::TwoLocks => planted_mutex(settings, thread, varied(hold, settings, thread, op)),
         Plant::Rwlock => planted_rwlock(settings, thread),
-        Plant::Gil => planted_gil(settings, thread, hold / 2),
-        Plant::GilHeld => planted_gil_held(settings, thread),
+        Plant::Gil => {
+            planted_gil(settings, thread, hold / 2);
+            release_gil(settings, thread);
+        }
+        Plant::GilHeld => planted_gil(settings, thread, hold),
         Plant::Futex => planted_futex(settings, thread),
         Plant::Spin => planted_spin(settings, thread),
         Plant::Worker => planted_worker(settings, thread),
@@ -84,11 +89,28 @@ pub(crate) fn after(settings: &Settings, thread: usize, _op: u64) {
     if !settings.guilty() {
         return;
     }
+    // As an interpreter does: the lock is kept into the next op unless another thread asked for it.
+    let gil = &GIL[settings.lock_of(thread)].0;
     match settings.plant {
         Plant::Gil => planted_gil(settings, thread, settings.timing.hold_ns / 2),
-        Plant::GilHeld => GIL[settings.lock_of(thread)].0.release(thread),
-        _ => (),
+        Plant::GilHeld => (),
+        _ => return,
     }
+    if gil.is_requested() {
+        release_gil(settings, thread);
+    }
+}
+
+/// After a thread's last op: it must not keep what others wait for.
+pub(crate) fn finish(settings: &Settings, thread: usize) {
+    if HAS_GIL[thread].0.load(Ordering::Relaxed) {
+        release_gil(settings, thread);
+    }
+}
+
+fn release_gil(settings: &Settings, thread: usize) {
+    HAS_GIL[thread].0.store(false, Ordering::Relaxed);
+    GIL[settings.lock_of(thread)].0.release(thread);
 }
 
 /// Whether the op of this number brings a module that is not loaded yet; threads take turns.
@@ -174,18 +196,12 @@ plant! {
 }
 
 plant! {
+    /// Takes the global lock unless the thread has it still, and keeps it.
     fn planted_gil(settings: &Settings, thread: usize, hold: u64) {
-        let gil = &GIL[settings.lock_of(thread)].0;
-        gil.take(thread);
+        if !HAS_GIL[thread].0.swap(true, Ordering::Relaxed) {
+            GIL[settings.lock_of(thread)].0.take(thread);
+        }
         section(thread, hold);
-        gil.release(thread);
-    }
-}
-
-plant! {
-    fn planted_gil_held(settings: &Settings, thread: usize) {
-        GIL[settings.lock_of(thread)].0.take(thread);
-        section(thread, settings.timing.hold_ns);
     }
 }
 
