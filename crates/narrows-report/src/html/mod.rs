@@ -22,7 +22,7 @@ use narrows_model::result::{Verdict, VerdictKind};
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-narrows'; \
+const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'nonce-narrows'; \
                       base-uri 'none'; form-action 'none'";
 
 /// A part of the page: where it is linked to, its heading, what it shows.

@@ -87,7 +87,9 @@
   };
   const paint = (state) => {
     const [layer, what] = data.states[state] || ["app", "running"];
-    return [colours[layer] || colours.app, what === "running" ? (layer === "gpu" ? 0.9 : 0.38) : 1];
+    // Waits that are no contention (joins, sleeps, idle workers) must not look like it.
+    const alpha = what === "running" ? (layer === "gpu" ? 0.9 : 0.38) : what === "other waits" ? 0.2 : 1;
+    return [colours[layer] || colours.app, alpha];
   };
 
   const setView = (from, to, keepHash) => {

@@ -140,7 +140,7 @@ fn legend(html: &mut Html) {
             .raw("</span> ");
     }
     html.raw(
-        "<span class=\"words\">full: waiting; pale: running, the CPU not asked for</span></p>\n",
+        "<span class=\"words\">full colour: waiting; pale: running, or without a core; faint: idle</span></p>\n",
     );
 }
 
@@ -444,7 +444,7 @@ pub(super) fn reproduce(explanation: &Explanation) -> Section {
             "ops",
             "analysed",
             "events lost",
-            "",
+            "note",
         ];
         table(&mut html, "Runs", &headings, &rows);
         html.raw("</details>\n");

@@ -175,6 +175,7 @@ fn lock_row(row: &TraceWait) -> Vec<Cell> {
     vec![
         Cell::Code(site),
         Cell::Layer(wait.layer),
+        Cell::List(wait.owners.iter().take(OWNERS).map(line).collect()),
         Cell::Text(wait.site.lock.clone().unwrap_or_else(|| wait.kind.clone())),
         row.inside
             .clone()
@@ -186,7 +187,6 @@ fn lock_row(row: &TraceWait) -> Vec<Cell> {
         Cell::ns(row.p50_ns),
         Cell::ns(row.p99_ns),
         Cell::ns(row.max_ns),
-        Cell::List(wait.owners.iter().take(OWNERS).map(line).collect()),
     ]
 }
 
@@ -228,8 +228,8 @@ pub(super) fn locks(explanation: &Explanation) -> Option<Section> {
         html.raw("</ul>\n");
     }
     let headings = [
-        "site", "layer", "lock", "inside", "acquired", "waits", "waited", "share", "p50", "p99",
-        "longest", "held by",
+        "site", "layer", "held by", "lock", "inside", "acquired", "waits", "waited", "share",
+        "p50", "p99", "longest",
     ];
     let rows: Vec<Vec<Cell>> = explanation.waits.iter().map(lock_row).collect();
     table(&mut html, "Locks and waits", &headings, &rows);
