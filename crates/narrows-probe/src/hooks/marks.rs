@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(dead_code))] // exported only outside unit tests
 
 use super::waits::{Recording, ready};
+use crate::base::cpu::sample_if_due;
 use crate::base::local::REGIONS;
 use crate::base::state;
 use core::ffi::{CStr, c_char};
@@ -27,6 +28,9 @@ extern "C" fn narrows_probe_op() {
     if before != Ticks(0) {
         local.inside(|| handle.op(before, now, ObjectId(0)));
     }
+    // A thread that never waits in a hook has no other place at which its CPU time is read, and
+    // without it sleep cannot be told from running.
+    sample_if_due(local, handle, now);
 }
 
 /// # Safety
