@@ -158,11 +158,22 @@ impl<'a> Names<'a> {
             | WaitKind::UnfairLock => Class::Lock,
             WaitKind::Join | WaitKind::Sleep => Class::Other,
             _ => match around {
+                // A driver's own lock, inside its calls.
+                Some(_) if self.is_handed_on(process, lock) => Class::Lock,
                 Some(CallKind::Sync) => Class::Completion,
                 Some(CallKind::Submit) => Class::Submission,
                 _ => self.class_by_waker(process, kind, lock),
             },
         }
+    }
+
+    /// Whether the threads that do ops end most waits on `lock` themselves.
+    fn is_handed_on(&self, process: usize, lock: LockAddr) -> bool {
+        self.wakes
+            .get(&(process, lock))
+            .is_some_and(|Wakes { by_ops, others }| {
+                *by_ops > others.iter().map(|(_, n)| n).sum::<u64>()
+            })
     }
 
     fn class_by_waker(&self, process: usize, kind: WaitKind, lock: LockAddr) -> Class {

@@ -103,6 +103,10 @@ fn case(plant: Plant, posing: Posing, cores: u32) -> Case {
             threads = BUSY_THREADS;
             (guilty.clone(), vec![Ambiguous, Serialised], guilty)
         }
+        // Inside the driver's submit, waiting for its worker is waiting for room in its queue.
+        Plant::Worker if posing == Posing::Driver => {
+            (guilty.clone(), vec![Serialised, BackPressure], guilty)
+        }
         // The one engine is busy all the time: both are true.
         Plant::BackPressure => {
             let named = guilty.iter().copied().chain([Layer::Gpu]).collect();
