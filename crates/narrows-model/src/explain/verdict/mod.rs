@@ -260,7 +260,8 @@ fn main_cause(contest: &Contest<'_>) -> Verdict {
         return ambiguous(contest, "No recorded state explains the loss.");
     };
     if first.share < MAIN_SHARE {
-        return ambiguous(contest, "No single cause explains half of the loss.");
+        let scattered = "No single cause explains half of the loss.";
+        return one_layer(contest, first).unwrap_or_else(|| ambiguous(contest, scattered));
     }
     let rivals = rivals(contest, first);
     if !rivals.is_empty() {
@@ -275,6 +276,42 @@ fn main_cause(contest: &Contest<'_>) -> Verdict {
             &format!("{} of the loss is {}.", percent(first.share), first.name()),
         ),
     }
+}
+
+/// Locks and running time of one layer that only together explain the loss: a spin that turns into
+/// a sleep is both. Needs a lock of the layer whose delay costs every op all of it.
+fn one_layer(contest: &Contest<'_>, first: &Cause) -> Option<Verdict> {
+    let own =
+        |c: &&Cause| c.layer == first.layer && matches!(c.class, Class::Lock | Class::Running);
+    let parts: Vec<&Cause> = contest.causes.iter().filter(own).collect();
+    let share: f64 = parts.iter().map(|c| c.share).sum();
+    let lock = parts.iter().find(|c| c.class == Class::Lock)?;
+    let slope = slope_of(contest, lock).filter(|s| s.reading() == Reading::Serial)?;
+    if share < MAIN_SHARE {
+        return None;
+    }
+    let proofs = vec![waits_proof(contest, lock), slope_proof(slope)];
+    let names: Vec<String> = parts
+        .iter()
+        .map(|c| format!("{} ({})", c.name(), percent(c.share)))
+        .collect();
+    let words: Vec<String> = proofs.iter().map(|p| p.sentence.clone()).collect();
+    let mut verdict = plain(
+        VerdictKind::Serialised,
+        format!(
+            "{} {} of the loss is in the {}: {}. Proofs: {}.",
+            contest.headline(),
+            percent(share),
+            first.layer,
+            names.join(" and "),
+            words.join("; ")
+        ),
+    );
+    verdict.layer = Some(first.layer);
+    verdict.site = lock.site();
+    verdict.share = Some(share);
+    verdict.proofs = proofs;
+    Some(verdict)
 }
 
 /// Other causes of the same class that are nearly as large, unless the causal test separates them.

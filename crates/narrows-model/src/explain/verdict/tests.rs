@@ -190,6 +190,35 @@ fn two_equal_locks_are_both_named_unless_a_slope_tells_them_apart() {
 }
 
 #[test]
+fn a_lock_that_spins_before_it_sleeps_is_one_layer() {
+    let lock = term(Layer::Driver, Class::Lock, "libcuda.so.1");
+    let spin = Term {
+        call: Some("cuLaunchKernel".into()),
+        ..Term::bare(Layer::Driver, Class::Running)
+    };
+    let device = Term {
+        call: Some("cuStreamSynchronize".into()),
+        ..Term::bare(Layer::Gpu, Class::Completion)
+    };
+    let mut profiles = repeats(1, &[]);
+    profiles.extend(repeats(
+        8,
+        &[(lock.clone(), 420), (spin, 370), (device, 210)],
+    ));
+    assert_eq!(judge(&profiles, &[]).kind, VerdictKind::Ambiguous);
+    assert_eq!(
+        judge(&profiles, &[planted_slope(&lock, 0.1)]).kind,
+        VerdictKind::Ambiguous
+    );
+    let verdict = judge(&profiles, &[planted_slope(&lock, 1.0)]);
+    assert_eq!(
+        (verdict.kind, verdict.layer),
+        (VerdictKind::Serialised, Some(Layer::Driver))
+    );
+    assert!(verdict.share.unwrap() > 0.75, "{verdict:?}");
+}
+
+#[test]
 fn a_spin_lock_needs_the_slope() {
     let spin = Term {
         call: Some("cuLaunchKernel".into()),
