@@ -49,10 +49,10 @@ pub(crate) struct Recorder {
     /// Do not follow child processes
     #[arg(long)]
     no_children: bool,
-    /// Record only calls whose name matches; may be given several times
+    /// Record only programs whose file name matches; may be given several times
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     only: Vec<String>,
-    /// Do not record calls whose name matches; may be given several times
+    /// Do not record programs whose file name matches; may be given several times
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     exclude: Vec<String>,
     /// Rules that put objects and functions into layers, before the built-in ones

@@ -14,9 +14,9 @@ pub(crate) struct Settings {
     pub(crate) gpu_times: bool,
     /// Follow child processes.
     pub(crate) children: bool,
-    /// Record only calls that match one of these globs; empty: all.
+    /// Record only programs whose file name matches one of these globs; empty: all.
     pub(crate) only: Vec<String>,
-    /// Do not record calls that match one of these globs.
+    /// Do not record programs whose file name matches one of these globs.
     pub(crate) exclude: Vec<String>,
 }
 
