@@ -12,7 +12,9 @@ use narrows_model::result::{
     Call, Candidate, Coverage, Interval, Layer, Lost, OwnCost, Owner, Proof, ProofKind, Site, Wait,
     WaterfallTerm,
 };
-use narrows_model::scan::{CalibrationResult, ExplainedResult, LeftOutResult, PassResult, ScanResult, analyse};
+use narrows_model::scan::{
+    CalibrationResult, ExplainedResult, LeftOutResult, PassResult, ScanResult, analyse,
+};
 use narrows_report::scan_json;
 use narrows_scan::samples::QueueLayout;
 use serde_json::Value;

@@ -87,11 +87,21 @@ fn a_report_of_the_samples_is_the_result_again() {
     }
     assert!(row(3, 1, "shared").as_f64().is_some());
     assert_eq!(first["calibration"]["wanted_ns"], 100_000);
-    assert_eq!(
-        first["calls"],
-        Value::Null,
-        "what needs a trace is not measured"
-    );
+    let passes = first["explained"]["passes"].as_array().unwrap();
+    assert!(!passes.is_empty(), "{}", first["explained"]);
+    assert!(first["coverage"].is_object() && first["own_cost"].is_object());
+    let whole = std::fs::read_to_string(folder.path().join("here.jsonl")).unwrap();
+    let without: Vec<&str> = whole
+        .lines()
+        .filter(|l| !l.starts_with(r#"{"line":"explained""#))
+        .collect();
+    assert_eq!(without.len() + 1, whole.lines().count());
+    std::fs::write(folder.path().join("old.jsonl"), without.join("\n")).unwrap();
+    let old = json(&run(folder.path(), "report old.jsonl --json"));
+    assert_eq!(old["points"], first["points"], "the table needs no pass");
+    for field in ["explained", "calls", "waits", "waterfall", "coverage"] {
+        assert_eq!(old[field], Value::Null, "{field} is not measured");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use super::candidates::candidates;
 use super::table::{strategy_name, width};
-use super::verdict::{Facts, Scope, scope, speed};
+use super::verdict::{Facts, Scope, limits, scope, speed};
 use super::{ExplainedResult, PassResult, PointResult, ScanResult};
 use crate::explain::causal::{Reading, Slope};
 use crate::explain::result::Explanation;
@@ -242,8 +242,13 @@ fn merge(facts: &Facts<'_>, passes: &[PassResult], verdict: &mut Verdict) {
         }
         _ => {}
     }
+    verdict.limits = limits(facts, verdict.kind);
     verdict.limits += " What names a layer comes from a second, shorter pass with the probe \
                        inside; no number of the table does.";
+    if facts.header.device.stand_in {
+        verdict.limits += " The software device is a part of narrows, so its locks count as the \
+                           program's own (app), whatever layer they stand for.";
+    }
 }
 
 /// An ambiguous loss, and what the pass says of it.

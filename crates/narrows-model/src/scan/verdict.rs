@@ -288,7 +288,7 @@ fn scope_work(facts: &Facts<'_>) -> Option<Work> {
     works.all(|w| w == first).then_some(first)
 }
 
-fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
+pub(super) fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
     let mut limits = vec![match kind {
         VerdictKind::Scales => format!(
             "A scan sees throughput from outside: 'scales' means an efficiency whose interval lies \
@@ -307,6 +307,9 @@ fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
             "More cores, or fewer threads, must come first; what else would limit scaling then is \
              not known."
                 .into()
+        }
+        VerdictKind::Serialised | VerdictKind::BackPressure => {
+            "It holds for this program and its work: what limits another program may differ.".into()
         }
         _ => "A scan sees throughput from outside: it compares strategies, but sees no lock, owner \
               or call; a verdict that names a layer needs a second, independent proof, from a trace."

@@ -22,7 +22,7 @@ pub(super) fn passes(page: &mut Page, result: &ScanResult) {
         "with the probe inside (no number above comes from here)",
     );
     for pass in &explained.passes {
-        page.paragraph(None, "  ", &sentence(pass));
+        page.paragraph(None, "  ", &sentence(pass, &result.verdict.sentence));
     }
     if let Some(why) = &explained.skipped {
         page.paragraph(Some(Paint::Yellow), "  skipped: ", why);
@@ -34,7 +34,8 @@ pub(super) fn passes(page: &mut Page, result: &ScanResult) {
     page.blank();
 }
 
-fn sentence(pass: &PassResult) -> String {
+/// What stands in the verdict is not said twice.
+fn sentence(pass: &PassResult, verdict: &str) -> String {
     let speedup = pass.speedup.map_or("?".into(), significant);
     let said = &pass.verdict.sentence;
     let text = format!(
@@ -44,7 +45,10 @@ fn sentence(pass: &PassResult) -> String {
         interval(pass.speedup_ci, significant),
         plural(pass.runs, "run"),
     );
-    format!("{text}. {said}")
+    match verdict.contains(said.as_str()) {
+        true => format!("{text}; the verdict says why."),
+        false => format!("{text}. {said}"),
+    }
 }
 
 fn waterfall(page: &mut Page, pass: &PassResult, terms: &[WaterfallTerm]) {

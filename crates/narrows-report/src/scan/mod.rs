@@ -180,11 +180,10 @@ fn checks(page: &mut Page, result: &ScanResult) {
         let skipped = result.explained.as_ref().and_then(|e| e.skipped.as_ref());
         let why = match skipped {
             Some(why) => format!("the pass with the probe inside was skipped: {why}"),
-            None => "they need a pass with the probe inside".into(),
+            None => "no pass with the probe inside".into(),
         };
-        let text = format!(
-            "calls, lock waits, time per layer, coverage and the cost of measuring: {why}"
-        );
+        let text =
+            format!("calls, lock waits, time per layer, coverage and the cost of measuring: {why}");
         page.paragraph(None, "not measured ", &text);
     }
     page.blank();

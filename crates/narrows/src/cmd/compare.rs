@@ -56,6 +56,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut comparison = match (args.a.is_dir(), args.b.is_dir()) {
         (true, true) => traces(&args)?,
+        (false, false) if args.layers.is_some() => {
+            let why = "--layers is for traces: a samples file holds no objects";
+            return Err(WrongInput(why.into()).into());
+        }
         (false, false) => {
             let read =
                 |path: &Path| narrows_scan::samples::read(path).map_err(WrongInput::from_error);
