@@ -1,6 +1,7 @@
 //! Records many events from several threads with the default settings, then reads them back.
 //!
-//! `fill FOLDER EVENTS THREADS`; used by `bench/recorder/run`. Prints `key,value` lines. Fails when
+//! `fill FOLDER EVENTS THREADS [TIMELINE_BYTES]`; used by `bench/recorder/run` and
+//! `bench/explain-large`. Prints `key,value` lines. Fails when
 //! the ledger is not exact.
 
 #![allow(clippy::expect_used, reason = "a benchmark stops at the first error")]
@@ -20,8 +21,12 @@ fn main() {
         .expect("THREADS")
         .parse()
         .expect("a number");
+    let mut options = Options::default();
+    if let Some(bytes) = arguments.next() {
+        options.timeline_bytes = bytes.parse().expect("a number of bytes");
+    }
     let name = CString::new(folder.as_str()).expect("no zero byte");
-    let writer = Writer::create(&name, &Options::default()).expect("a writer");
+    let writer = Writer::create(&name, &options).expect("a writer");
     let call = writer.register_call(b"call", Api::App, CallKind::Submit);
     let begin = Instant::now();
     std::thread::scope(|scope| {
