@@ -41,7 +41,7 @@ pub fn explain_html(
     let parts = [
         sections::scaling(explanation),
         waterfall::section(explanation),
-        drawn.map(|t| sections::timeline(t)),
+        drawn.map(sections::timeline),
         sections::partition(explanation),
         tables::locks(explanation),
         tables::calls(&explanation.calls),
