@@ -125,14 +125,30 @@ fn goes_single_file(plant: Plant) {
     });
 }
 
-/// For plants whose loss needs two cores at once.
+/// Tries of plants that need two cores at once.
+const TRIES: usize = 12;
+
+/// For plants whose loss needs two cores at once. Only tries in which the removed plant got two
+/// cores say anything; on a machine that seldom has two to spare, that is told and nothing is said.
 fn two_threads_lose(plant: Plant) {
-    shows(9, || {
-        let one = planted_over_removed(plant, 1);
-        let two = planted_over_removed(plant, 2);
-        let right = (0.5..2.0).contains(&one) && two <= 0.85;
-        expect(right, format!("{}: {one:.2} {two:.2}", plant.name()))
-    });
+    let mut seen = Vec::new();
+    let _alone = alone();
+    for _ in 0..TRIES {
+        let (one, removed) = (throughput(plant, 1, true), throughput(plant, 2, true));
+        let planted = throughput(plant, 2, false);
+        let two_cores = throughput(plant, 2, true).min(removed) > 1.7 * one;
+        if two_cores && planted <= 0.8 * removed {
+            return;
+        }
+        seen.extend(two_cores.then(|| format!("{:.2}", planted / removed)));
+    }
+    assert!(
+        seen.len() < TRIES / 3,
+        "{}: {}",
+        plant.name(),
+        seen.join(" ")
+    );
+    eprintln!("{}: not checked, two cores were seldom free", plant.name());
 }
 
 macro_rules! shapes {
