@@ -182,9 +182,6 @@ type LockKey = (String, Layer, Site);
 /// Number of waits and time in them; `None`: not in the table.
 type Waited = Option<(u64, u64)>;
 
-/// A place of the lock table, and its waits and their time before and after.
-type Rows = BTreeMap<(String, Layer, Site), [Option<(u64, u64)>; 2]>;
-
 /// Both lock tables; rows of one place are one row.
 fn waits(a: &TraceSide<'_>, b: &TraceSide<'_>) -> Vec<WaitChange> {
     let mut rows: BTreeMap<LockKey, [Waited; 2]> = BTreeMap::new();

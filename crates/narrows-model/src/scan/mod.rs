@@ -12,9 +12,9 @@ mod table;
 mod types;
 mod verdict;
 
+pub use explained::{Target, to_explain};
 pub use table::{CPU_LIMIT, WIDEST_INTERVAL, strategy_name};
 pub(crate) use table::{is_baseline, log_ratio, throughput};
-pub use explained::{Target, to_explain};
 pub use types::*;
 pub use verdict::{FULL_FROM, SCALES_FROM};
 
