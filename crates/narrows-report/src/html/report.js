@@ -119,7 +119,7 @@
     return 0;
   };
   const isExact = () => data.exact && view.from < data.exact[1] && view.to > data.exact[0]
-    && data.bins[data.bins.length - 1] > (view.to - view.from) / 60;
+    && view.to - view.from <= 2 * (data.exact[1] - data.exact[0]);
 
   function draw() {
     const width = box.clientWidth, height = TOP + lanes.length * ROW + 4;
