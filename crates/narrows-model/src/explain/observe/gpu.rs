@@ -58,7 +58,11 @@ mod tests {
         for i in 0..2 * MOST_SPANS as u64 + 10 {
             spans.add(4 * i, 4 * i + 1);
         }
-        assert!(spans.busy().is_some_and(|share| (share - 0.25).abs() < 1e-6));
+        assert!(
+            spans
+                .busy()
+                .is_some_and(|share| (share - 0.25).abs() < 1e-6)
+        );
     }
 
     #[test]
