@@ -44,6 +44,7 @@ impl Cause {
             Class::Unseen => "time that nothing recorded explains".into(),
             Class::Lock => match self.gil() {
                 true => format!("Python's GIL (interpreter, {place}{more})"),
+                false if self.layer == Layer::Unseen => format!("a lock ({place}{more})"),
                 false => format!("a lock of the {} ({place}{more})", self.layer),
             },
             Class::Completion => format!("waiting for completion in {place}{more}"),

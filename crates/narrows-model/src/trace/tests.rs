@@ -269,7 +269,10 @@ fn the_program_is_known_and_a_strange_object_is_said() {
 #[test]
 fn coverage_losses_and_cost_are_said() {
     let summary = summary(&one(process()));
-    assert_eq!(summary.coverage.hooked, BTreeMap::from([("vulkan".to_owned(), 37)]));
+    assert_eq!(
+        summary.coverage.hooked,
+        BTreeMap::from([("vulkan".to_owned(), 37)])
+    );
     assert_eq!(summary.coverage.called, 2);
     assert_eq!(
         summary.coverage.unseen,

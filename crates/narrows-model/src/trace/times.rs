@@ -150,10 +150,7 @@ mod tests {
     #[test]
     fn octaves_hold_every_duration() {
         let times = Times::of(&[0, 1, 2, 3, 5, 7, 4096, 5000].map(Nanos));
-        assert_eq!(
-            times.octaves(),
-            [(0, 1), (1, 1), (2, 2), (4, 2), (4096, 2)]
-        );
+        assert_eq!(times.octaves(), [(0, 1), (1, 1), (2, 2), (4, 2), (4096, 2)]);
         assert!(Times::default().octaves().is_empty());
     }
 

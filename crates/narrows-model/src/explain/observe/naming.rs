@@ -9,7 +9,7 @@ use super::super::partition::State;
 use super::super::term::{Class, Term};
 use super::ops::{Plan, Scan};
 use super::{Source, Spot};
-use crate::layers::Layer;
+use crate::layers::{Layer, Placement};
 use crate::result::Site;
 use crate::trace::{layer_of, layer_of_wait, name_of};
 use narrows_trace::{CallId, CallKind, LockAddr, ThreadNo, WaitKind};
@@ -121,7 +121,18 @@ impl<'a> Names<'a> {
                 let inside = (call != CallId::NONE).then_some(call);
                 let around = inside.map(|call| name_of(record, call));
                 let place = self.source.places.get(process, record, site);
-                let (layer, _) = layer_of_wait(self.source.rules, record, kind, &place, inside);
+                // In an object that only passes calls on, and outside any recorded call, nobody knows
+                // whose lock it is: no layer is better than a wrong one.
+                let passed_on = around.is_none()
+                    && kind != WaitKind::Gil
+                    && place.object.as_deref().is_some_and(|object| {
+                        let symbol = place.symbol.as_deref();
+                        self.source.rules.place(object, symbol) == Placement::Caller
+                    });
+                let layer = match passed_on {
+                    true => Layer::Unseen,
+                    false => layer_of_wait(self.source.rules, record, kind, &place, inside).0,
+                };
                 let class = self.class(process, kind, lock, around.as_ref().map(|c| c.kind));
                 let site = Site {
                     object: place

@@ -411,6 +411,16 @@ fn completion(contest: &Contest<'_>, cause: &Cause) -> Verdict {
 
 /// A lock, or a call in which threads run longer without any wait that was seen.
 fn serialised(contest: &Contest<'_>, cause: &Cause, layer: Layer) -> Verdict {
+    if layer == Layer::Unseen {
+        let why = "it is taken in an object that only passes calls on, by a caller nobody recorded";
+        let words = format!(
+            "{} of the loss is {}; {why}.",
+            percent(cause.share),
+            cause.name()
+        );
+        return ambiguous(contest, &words);
+    }
+
     let slope = slope_of(contest, cause);
     let mut proofs = Vec::new();
     if cause.class == Class::Lock {

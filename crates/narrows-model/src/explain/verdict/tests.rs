@@ -219,6 +219,23 @@ fn a_lock_that_spins_before_it_sleeps_is_one_layer() {
 }
 
 #[test]
+fn a_lock_whose_caller_is_not_known_has_no_layer() {
+    let lock = term(Layer::Unseen, Class::Lock, "libc.so.6");
+    let mut profiles = repeats(1, &[]);
+    profiles.extend(repeats(8, &[(lock.clone(), 900)]));
+    let verdict = judge(&profiles, &[planted_slope(&lock, 1.0)]);
+    assert_eq!(
+        (verdict.kind, verdict.layer),
+        (VerdictKind::Ambiguous, None)
+    );
+    assert!(
+        verdict.sentence.contains("passes calls on"),
+        "{}",
+        verdict.sentence
+    );
+}
+
+#[test]
 fn a_spin_lock_needs_the_slope() {
     let spin = Term {
         call: Some("cuLaunchKernel".into()),
