@@ -18,12 +18,18 @@ impl WrongInput {
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     let words: Vec<String> = error.chain().map(ToString::to_string).collect();
     eprintln!("narrows: {}", words.join(": ").replace('\n', " "));
-    if error.downcast_ref::<WrongInput>().is_some() { ExitCode::from(2) } else { ExitCode::from(1) }
+    if error.downcast_ref::<WrongInput>().is_some() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::from(1)
+    }
 }
 
 /// Help and version go to standard output as they are; a wrong argument becomes one line.
 pub(crate) fn wrong_arguments(error: &clap::Error) -> ExitCode {
-    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    use clap::error::ErrorKind::{
+        DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion,
+    };
     let text = error.to_string();
     match error.kind() {
         DisplayHelp | DisplayVersion => match crate::output::print(&text) {

@@ -76,7 +76,10 @@ fn refuse_unloadable(folder: &Path) -> io::Result<()> {
 /// Makes the folder if need be; refuses one that others could have filled or can fill, and one
 /// whose file system forbids code.
 pub(crate) fn own_folder(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let found = fs::symlink_metadata(folder)?;
     let safe = found.is_dir()
         && found.uid() == rustix::process::getuid().as_raw()
@@ -88,7 +91,10 @@ pub(crate) fn own_folder(folder: &Path) -> io::Result<()> {
         ));
     }
     let system = rustix::fs::statvfs(folder)?;
-    if system.f_flag.contains(rustix::fs::StatVfsMountFlags::NOEXEC) {
+    if system
+        .f_flag
+        .contains(rustix::fs::StatVfsMountFlags::NOEXEC)
+    {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             "its file system is mounted noexec",
@@ -115,8 +121,14 @@ fn write_whole(folder: &Path, file: &Path, image: &[u8]) -> io::Result<()> {
     // A leftover of a killed process that had this number.
     let _ = fs::remove_file(&new);
     let mut options = File::options();
-    let mut writer = options.write(true).create_new(true).mode(0o644).open(&new)?;
-    let written = writer.write_all(image).and_then(|()| fs::rename(&new, file));
+    let mut writer = options
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(&new)?;
+    let written = writer
+        .write_all(image)
+        .and_then(|()| fs::rename(&new, file));
     if written.is_err() {
         let _ = fs::remove_file(&new);
     }
@@ -189,7 +201,10 @@ mod tests {
     fn a_path_that_cannot_be_preloaded_is_refused() {
         let parent = tempfile::tempdir().unwrap();
         for name in ["with space", "with:colon", "with$dollar"] {
-            assert!(extract_to(&parent.path().join(name), b"image").is_err(), "{name}");
+            assert!(
+                extract_to(&parent.path().join(name), b"image").is_err(),
+                "{name}"
+            );
         }
     }
 

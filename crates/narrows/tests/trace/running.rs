@@ -253,7 +253,10 @@ fn vulkaninfo_prints_the_same() {
     };
     assert_eq!(lines(&traced.stdout), lines(&bare.stdout));
     let coverage = report(&folder.path().join("out"))["coverage"].clone();
-    assert!(coverage["hooked"]["vulkan"].as_u64() > Some(0), "{coverage}");
+    assert!(
+        coverage["hooked"]["vulkan"].as_u64() > Some(0),
+        "{coverage}"
+    );
 }
 
 #[test]
