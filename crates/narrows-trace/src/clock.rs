@@ -2,10 +2,12 @@
 //!
 //! A hook reads [`Ticks`] only. The recording carries pairs of both; [`ClockMap`] converts once,
 //! in the reader.
+//!
+//! [`ClockMap`]: crate::clock_map::ClockMap
 
 use crate::sys;
 
-/// A raw reading of the CPU's counter. Converted only by [`ClockMap`].
+/// A raw reading of the CPU's counter. Converted only by [`ClockMap`](crate::clock_map::ClockMap).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Ticks(pub u64);

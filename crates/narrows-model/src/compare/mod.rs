@@ -3,7 +3,7 @@
 //! A point is the same strategy, work and numbers of threads and processes on both sides. Its
 //! ratio is throughput of B over throughput of A. The two runs stood at different times, so
 //! whatever the machine did in between is in that ratio; the ratio of *speedups*, each over its
-//! own run's single thread, is free of it and stands beside it. [`interval`] says how the
+//! own run's single thread, is free of it and stands beside it. `interval` says how the
 //! intervals are made, [`Judged`] what the words mean.
 
 mod interval;

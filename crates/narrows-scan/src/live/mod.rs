@@ -1,4 +1,4 @@
-//! Blocks on a real device: threads of this process ([`crew`]) and worker processes ([`pool`]).
+//! Blocks on a real device: threads of this process (`crew`) and worker processes (`pool`).
 
 mod crew;
 pub(crate) mod drive;

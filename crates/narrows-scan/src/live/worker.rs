@@ -1,7 +1,7 @@
 //! A worker process of the pool, and the words it exchanges with the command that started it.
 //!
-//! Protocol: JSON values, one a line. In: a [`Assignment`], then [`Order`]s; end of input ends the
-//! worker. Out: lines that start with [`PREFIX`], each an [`Answer`]; other lines are the driver's
+//! Protocol: JSON values, one a line. In: a `Assignment`, then `Order`s; end of input ends the
+//! worker. Out: lines that start with `PREFIX`, each an `Answer`; other lines are the driver's
 //! own talk and are skipped.
 
 use super::drive::{Driver, Drove};
