@@ -283,7 +283,11 @@ plant! {
         if settings.removed() {
             sys::sleep(settings.timing.hold_ns);
         } else {
-            compute(STEPS_PER_US * settings.timing.hold_ns / 1000);
+            // By the thread's own clock: a number of steps takes longer or shorter elsewhere.
+            let end = sys::cpu_time() + settings.timing.hold_ns;
+            while sys::cpu_time() < end {
+                compute(10 * STEPS_PER_US);
+            }
         }
     }
 }
