@@ -53,7 +53,7 @@ fn filled(result: &Value) -> &Vec<Value> {
 #[test]
 fn a_planted_lock_is_seen_by_its_waits() {
     let folder = tempfile::tempdir().unwrap();
-    let line = "--backend soft --threads 1,2 --queue own --processes 2 --time 6s --out s.jsonl";
+    let line = "--backend soft --threads 1,2 --queue own --processes 2 --time 12s --out s.jsonl";
     let result = scan(folder.path(), line, LOCKED);
     let passes = filled(&result);
     assert_eq!(passes.len(), 1, "{}", result["explained"]);

@@ -124,7 +124,9 @@ pub(super) fn scope<'a>(facts: &Facts<'a>) -> Option<Scope<'a>> {
                 .total_cmp(&b.ops_per_s.unwrap_or(0.0))
         })
     };
-    let best = fastest(false).or_else(|| fastest(true))?;
+    // Threads that were measured too seldom for an interval are not answered for by a pool.
+    let threads_ran = facts.points.iter().any(|p| !p.pool && !p.baseline);
+    let best = fastest(false).or_else(|| fastest(true).filter(|_| !threads_ran))?;
     Some(Scope { rows, best })
 }
 
@@ -133,7 +135,7 @@ fn nothing_to_judge(facts: &Facts<'_>) -> Verdict {
     let beyond: Vec<&PointResult> = facts
         .points
         .iter()
-        .filter(|p| !p.baseline && p.efficiency_ci.is_some())
+        .filter(|p| !p.baseline && p.efficiency_ci.is_some() && width(p) > cores)
         .collect();
     let fastest = beyond.iter().max_by(|a, b| {
         a.ops_per_s
