@@ -192,3 +192,42 @@ fn version_1_threads_and_events() {
         assert_eq!((sample.cpu, sample.ready), (Nanos(555), Some(Nanos(66))));
     }
 }
+
+#[test]
+fn processes_killed_before_their_recording_was_open_are_counted_not_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1");
+    for process in std::fs::read_dir(fixture)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+    {
+        if !process.is_dir() {
+            continue;
+        }
+        let copy = folder.path().join(process.file_name().unwrap());
+        std::fs::create_dir(&copy).unwrap();
+        for file in std::fs::read_dir(process)
+            .unwrap()
+            .map(|e| e.unwrap().path())
+        {
+            std::fs::copy(&file, copy.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let whole = Trace::open(folder.path()).unwrap();
+    assert_eq!((whole.unopened, whole.problems.len()), (0, 0));
+    // Killed after the folder, after an empty file, and before the file's head was complete.
+    for (name, log) in [("p71.0", None), ("p72.0", Some(0)), ("p73.0", Some(4096))] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+        if let Some(bytes) = log {
+            let zeros = vec![0u8; bytes];
+            std::fs::write(folder.path().join(name).join("log"), zeros).unwrap();
+        }
+    }
+    let trace = Trace::open(folder.path()).unwrap();
+    assert_eq!(trace.unopened, 3);
+    assert!(trace.problems.is_empty(), "{:?}", trace.problems);
+    assert_eq!(trace.processes.len(), whole.processes.len());
+    // Foreign bytes are still said.
+    std::fs::write(folder.path().join("p71.0/log"), vec![7u8; 4096]).unwrap();
+    assert_eq!(Trace::open(folder.path()).unwrap().problems.len(), 1);
+}

@@ -38,6 +38,11 @@ pub fn recording(trace: &Trace, ledgers: &[Ledgers]) -> Recording {
         format!("{} {}", path.display(), problem.what)
     };
     recording.damage.extend(problems.iter().map(shown));
+    if trace.unopened > 0 {
+        let processes = crate::words::plural(trace.unopened, "process");
+        let what = "ended before the recording was open: nothing of them was recorded";
+        recording.damage.push(format!("{processes} {what}"));
+    }
     recording
 }
 

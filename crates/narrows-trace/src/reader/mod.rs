@@ -106,6 +106,22 @@ pub enum Origin {
     Root,
 }
 
+/// The log is the first file to be made, and its magic the last thing to be written into its head.
+fn was_never_opened(folder: &Path) -> bool {
+    use std::io::Read;
+    let mut magic = [0; 8];
+    let read = std::fs::File::open(folder.join(FileKind::Log.name()))
+        .and_then(|mut log| log.read_exact(&mut magic));
+    let absent = [
+        std::io::ErrorKind::NotFound,
+        std::io::ErrorKind::UnexpectedEof,
+    ];
+    match read {
+        Ok(()) => magic == [0; 8],
+        Err(error) => absent.contains(&error.kind()),
+    }
+}
+
 /// All processes of a trace folder.
 #[derive(Debug)]
 pub struct Trace {
@@ -115,6 +131,9 @@ pub struct Trace {
     pub processes: Vec<Process>,
     /// Processes that could not be read.
     pub problems: Vec<Problem>,
+    /// Processes that ended (were killed, mostly) while their recording was being made: they had
+    /// recorded nothing yet.
+    pub unopened: u64,
 }
 
 impl Trace {
@@ -138,12 +157,19 @@ impl Trace {
                 folder: folder.to_path_buf(),
                 processes,
                 problems: Vec::new(),
+                unopened: 0,
             });
         }
         let (mut processes, mut problems, mut last) = (Vec::new(), Vec::new(), None);
+        let mut unopened = 0;
         for path in folders {
             match Process::open(&path) {
+                // The time of the start is told once all files are there.
+                Ok(process) if process.wall_start.is_none() && process.threads.is_empty() => {
+                    unopened += 1;
+                }
                 Ok(process) => processes.push(process),
+                Err(_) if was_never_opened(&path) => unopened += 1,
                 Err(error) => {
                     problems.push(Problem {
                         path,
@@ -168,6 +194,7 @@ impl Trace {
             folder: folder.to_path_buf(),
             processes,
             problems,
+            unopened,
         })
     }
 
