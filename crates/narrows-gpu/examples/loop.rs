@@ -3,7 +3,7 @@
 //!
 //! `loop BACKEND DEVICE THREADS shared|own queue|device|event SECONDS [WORK [DEPTH [BATCH]]]`
 
-use narrows_gpu::{LaneSpec, QueueLayout, SyncMode, Work};
+use narrows_gpu::{LaneOptions, LaneSpec, QueueLayout, SyncMode, Work};
 use std::error::Error;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         sync: SyncMode::from_str(sync)?,
         depth: rest.get(1).map_or(Ok(1), |d| d.parse())?,
         batch: rest.get(2).map_or(Ok(1), |b| b.parse())?,
+        options: LaneOptions::default(),
     };
     let chosen = narrows_gpu::choose(Some(backend), Some(device))?;
     let device = chosen.backend.open(chosen.index)?;

@@ -7,6 +7,7 @@
 
 mod calibrate;
 mod choose;
+pub mod cuda;
 mod error;
 mod matmul;
 pub mod opencl;
@@ -18,9 +19,10 @@ mod words;
 
 pub use choose::{Chosen, choose, choose_from};
 pub use error::Error;
-use spec::{check_spec, check_work, too_many_in_flight, unknown_device};
+use spec::{Abilities, check_spec, check_work, too_many_in_flight, unknown_device};
 pub use types::{
-    Calibration, DeviceInfo, LaneSpec, Precision, Preparation, QueueLayout, SyncMode, Work,
+    Calibration, ContextLayout, DeviceInfo, LaneOptions, LaneSpec, Mps, Precision, Preparation,
+    QueueLayout, Recording, SyncMode, WaitMode, Work,
 };
 pub use words::{WordError, parse_duration, show_duration};
 

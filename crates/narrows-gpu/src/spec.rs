@@ -1,11 +1,65 @@
 //! What every backend asks of a [`LaneSpec`] before it builds lanes.
 
-use crate::{DeviceInfo, Error, LaneSpec, Precision, QueueLayout, Work};
+use crate::{
+    ContextLayout, DeviceInfo, Error, LaneOptions, LaneSpec, Precision, QueueLayout, Recording,
+    WaitMode, Work,
+};
+
+/// What an API has of [`LaneOptions`], and of queues, besides the defaults.
+pub(crate) struct Abilities {
+    pub(crate) per_thread_queue: bool,
+    pub(crate) contexts: &'static [ContextLayout],
+    pub(crate) waits: &'static [WaitMode],
+    pub(crate) records: &'static [Recording],
+}
+
+impl Abilities {
+    /// The defaults only.
+    pub(crate) const NONE: Self = Self {
+        per_thread_queue: false,
+        contexts: &[],
+        waits: &[],
+        records: &[],
+    };
+
+    /// The first setting of `spec` that the API does not have, in the command line's words.
+    fn lacks(&self, spec: &LaneSpec) -> Option<String> {
+        let LaneOptions {
+            context,
+            wait,
+            record,
+        } = spec.options;
+        let lacks = |is: bool, what: String| is.then_some(what);
+        lacks(
+            spec.queue == QueueLayout::PerThread && !self.per_thread_queue,
+            format!("queue {}", spec.queue),
+        )
+        .or_else(|| {
+            lacks(
+                context != ContextLayout::default() && !self.contexts.contains(&context),
+                format!("context {context}"),
+            )
+        })
+        .or_else(|| {
+            lacks(
+                wait != WaitMode::default() && !self.waits.contains(&wait),
+                format!("wait {wait}"),
+            )
+        })
+        .or_else(|| {
+            lacks(
+                record != Recording::default() && !self.records.contains(&record),
+                format!("record {record}"),
+            )
+        })
+    }
+}
 
 /// What every backend refuses in the same words: no threads, no ops, more own queues than the
 /// device has, f16 where there is none.
 pub(crate) fn check_spec(
     backend: &'static str,
+    abilities: &Abilities,
     info: &DeviceInfo,
     spec: LaneSpec,
     threads: u32,
@@ -17,6 +71,13 @@ pub(crate) fn check_spec(
             spec.depth, spec.batch
         );
         return unsupported(what, "each must be at least 1".into());
+    }
+    if let Some(what) = abilities.lacks(&spec) {
+        return unsupported(what, format!("the {backend} backend does not have it"));
+    }
+    if spec.options.context != ContextLayout::Shared && spec.queue == QueueLayout::Shared {
+        let what = format!("a shared queue with context {}", spec.options.context);
+        return unsupported(what, "a queue belongs to one context".into());
     }
     if let (QueueLayout::Own, Some(queues)) = (spec.queue, info.max_queues)
         && threads > queues

@@ -39,6 +39,93 @@ pub enum QueueLayout {
     Shared,
     /// One queue per thread.
     Own,
+    /// The API's own default queue of each thread (`CU_STREAM_PER_THREAD`).
+    PerThread,
+}
+
+/// Which context (`CUcontext`, `VkDevice`, `cl_context`) a thread submits in.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ContextLayout {
+    /// All threads use one context.
+    #[default]
+    Shared,
+    /// One context per thread; its queue is then the thread's own as well.
+    Own,
+    /// One green context per thread: a share of the multiprocessors that is the thread's alone
+    /// (`cuGreenCtxCreate`, CUDA 12.4).
+    Green,
+}
+
+/// How a thread waits, whatever it waits for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitMode {
+    /// As the API does when nobody says how.
+    #[default]
+    Auto,
+    /// Inside the API's call, spinning on the processor (`CU_CTX_SCHED_SPIN`).
+    Spin,
+    /// Inside the API's call, giving the processor to other threads between looks
+    /// (`CU_CTX_SCHED_YIELD`).
+    Yield,
+    /// Inside the API's call, asleep until the device interrupts (`CU_CTX_SCHED_BLOCKING_SYNC`,
+    /// `CU_EVENT_BLOCKING_SYNC`).
+    Block,
+    /// Outside of it: asks again and again (`cuEventQuery`, `cuStreamQuery`).
+    Poll,
+}
+
+/// When the commands of a submission are recorded.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Recording {
+    /// As is usual with the API: CUDA and OpenCL launch kernel by kernel, a Vulkan command buffer
+    /// is recorded once and submitted again.
+    #[default]
+    Usual,
+    /// Once, before the clock; a submission of all its ops is one call (`cuGraphLaunch`, a Vulkan
+    /// command buffer that is submitted again).
+    Once,
+    /// Anew for each submission (kernel launches, a Vulkan command buffer that is recorded before
+    /// it is submitted).
+    Each,
+}
+
+/// Whether the processes of a pool meet in the server of CUDA's Multi-Process Service. Narrows
+/// never starts, stops or configures its daemon.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Mps {
+    /// As the environment has it.
+    #[default]
+    AsIs,
+    /// In a daemon that is already running.
+    On,
+    /// Each process by itself, whether or not a daemon is running.
+    Off,
+}
+
+/// Choices that only some APIs have. The default is what an application does that makes none.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(default)]
+pub struct LaneOptions {
+    /// Which context.
+    pub context: ContextLayout,
+    /// How to wait.
+    pub wait: WaitMode,
+    /// When commands are recorded.
+    pub record: Recording,
 }
 
 /// What a thread waits for.
@@ -66,6 +153,9 @@ pub struct LaneSpec {
     pub depth: u32,
     /// Ops per submission, at least 1.
     pub batch: u32,
+    /// What only some APIs have. In files, its fields stand beside the others.
+    #[serde(flatten)]
+    pub options: LaneOptions,
 }
 
 /// What is known of a device before it is opened.
@@ -81,9 +171,9 @@ pub struct DeviceInfo {
     pub driver: String,
     /// API version of the device.
     pub api_version: String,
-    /// True when no GPU hardware is behind it (lavapipe, PoCL, soft).
+    /// True when no GPU hardware is behind it (lavapipe, PoCL, soft, a stand-in).
     pub software: bool,
-    /// True when it stands in for a device and computes nothing (soft).
+    /// True when it was made for tests and stands in for a device (soft, the CUDA stand-in).
     pub stand_in: bool,
     /// Own queues that can exist at once; `None`: as many as asked for.
     pub max_queues: Option<u32>,

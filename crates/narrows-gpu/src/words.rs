@@ -1,7 +1,9 @@
 //! The command line's words for plain values: `busy:50us`, `matmul:512`, `shared`, `queue`.
 //! Every type that is parsed here prints in the same words.
 
-use crate::{Precision, QueueLayout, SyncMode, Work};
+use crate::{
+    ContextLayout, LaneOptions, Mps, Precision, QueueLayout, Recording, SyncMode, WaitMode, Work,
+};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -109,51 +111,98 @@ impl fmt::Display for Work {
     }
 }
 
-impl FromStr for QueueLayout {
-    type Err = WordError;
+/// `FromStr` and `Display` of an enum from one table of its words; the first word of a value is
+/// the one that is printed.
+macro_rules! words {
+    ($type:ty, $what:literal, [$($value:path = $word:literal $(or $other:literal)*),+ $(,)?]) => {
+        impl FromStr for $type {
+            type Err = WordError;
 
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        match text {
-            "shared" => Ok(QueueLayout::Shared),
-            "own" => Ok(QueueLayout::Own),
-            _ => Err(WordError(format!(
-                "unknown queue layout '{text}'; possible: shared, own"
-            ))),
+            fn from_str(text: &str) -> Result<Self, WordError> {
+                match text {
+                    $($word $(| $other)* => Ok($value),)+
+                    _ => Err(WordError(format!(
+                        "unknown {} '{text}'; possible: {}",
+                        $what,
+                        [$($word),+].join(", ")
+                    ))),
+                }
+            }
         }
-    }
-}
 
-impl fmt::Display for QueueLayout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            QueueLayout::Shared => "shared",
-            QueueLayout::Own => "own",
-        })
-    }
-}
-
-impl FromStr for SyncMode {
-    type Err = WordError;
-
-    fn from_str(text: &str) -> Result<Self, WordError> {
-        match text {
-            "queue" => Ok(SyncMode::Queue),
-            "device" => Ok(SyncMode::Device),
-            "event" | "fence" => Ok(SyncMode::Event),
-            _ => Err(WordError(format!(
-                "unknown sync '{text}'; possible: queue, device, event"
-            ))),
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $($value => $word,)+
+                })
+            }
         }
-    }
+    };
 }
 
-impl fmt::Display for SyncMode {
+words!(
+    QueueLayout,
+    "queue layout",
+    [
+        QueueLayout::Shared = "shared",
+        QueueLayout::Own = "own",
+        QueueLayout::PerThread = "per-thread",
+    ]
+);
+words!(SyncMode, "way to wait", [
+    SyncMode::Queue = "queue" or "stream",
+    SyncMode::Device = "device" or "context",
+    SyncMode::Event = "event" or "fence",
+]);
+words!(
+    ContextLayout,
+    "context layout",
+    [
+        ContextLayout::Shared = "shared",
+        ContextLayout::Own = "own",
+        ContextLayout::Green = "green",
+    ]
+);
+words!(
+    WaitMode,
+    "kind of wait",
+    [
+        WaitMode::Auto = "auto",
+        WaitMode::Spin = "spin",
+        WaitMode::Yield = "yield",
+        WaitMode::Block = "block",
+        WaitMode::Poll = "poll",
+    ]
+);
+words!(Recording, "recording", [
+    Recording::Usual = "usual",
+    Recording::Once = "once" or "graph",
+    Recording::Each = "each",
+]);
+words!(
+    Mps,
+    "setting of MPS",
+    [Mps::AsIs = "as-is", Mps::On = "on", Mps::Off = "off",]
+);
+
+/// Only what differs from the default: ` context own wait block record once`, or nothing.
+impl fmt::Display for LaneOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SyncMode::Queue => "queue",
-            SyncMode::Device => "device",
-            SyncMode::Event => "event",
-        })
+        let Self {
+            context,
+            wait,
+            record,
+        } = *self;
+        if context != ContextLayout::default() {
+            write!(f, " context {context}")?;
+        }
+        if wait != WaitMode::default() {
+            write!(f, " wait {wait}")?;
+        }
+        if record != Recording::default() {
+            write!(f, " record {record}")?;
+        }
+        Ok(())
     }
 }
 
@@ -172,12 +221,36 @@ mod tests {
         ] {
             assert_eq!(word.parse::<Work>().unwrap().to_string(), word);
         }
-        for word in ["shared", "own"] {
+        for word in ["shared", "own", "per-thread"] {
             assert_eq!(word.parse::<QueueLayout>().unwrap().to_string(), word);
         }
         for word in ["queue", "device", "event"] {
             assert_eq!(word.parse::<SyncMode>().unwrap().to_string(), word);
         }
+        for word in ["shared", "own", "green"] {
+            assert_eq!(word.parse::<ContextLayout>().unwrap().to_string(), word);
+        }
+        for word in ["auto", "spin", "yield", "block", "poll"] {
+            assert_eq!(word.parse::<WaitMode>().unwrap().to_string(), word);
+        }
+        for word in ["usual", "once", "each"] {
+            assert_eq!(word.parse::<Recording>().unwrap().to_string(), word);
+        }
+        for word in ["as-is", "on", "off"] {
+            assert_eq!(word.parse::<Mps>().unwrap().to_string(), word);
+        }
+        assert_eq!("graph".parse::<Recording>().unwrap(), Recording::Once);
+    }
+
+    #[test]
+    fn only_what_is_not_the_default_is_named() {
+        assert_eq!(LaneOptions::default().to_string(), "");
+        let all = LaneOptions {
+            context: ContextLayout::Own,
+            wait: WaitMode::Block,
+            record: Recording::Once,
+        };
+        assert_eq!(all.to_string(), " context own wait block record once");
     }
 
     #[test]

@@ -7,7 +7,8 @@ mod common;
 
 use narrows_gpu::soft::{LockPlace, LockScope, SoftBackend, SoftConfig, SoftLock};
 use narrows_gpu::{
-    Backend, Device, Error, LaneSpec, Precision, QueueLayout, SyncMode, Work, parse_duration,
+    Backend, ContextLayout, Device, Error, LaneOptions, LaneSpec, Precision, QueueLayout,
+    Recording, SyncMode, WaitMode, Work, parse_duration,
 };
 use std::time::{Duration, Instant};
 
@@ -28,6 +29,11 @@ const SPEC: LaneSpec = LaneSpec {
     sync: SyncMode::Event,
     depth: 1,
     batch: 1,
+    options: LaneOptions {
+        context: ContextLayout::Shared,
+        wait: WaitMode::Auto,
+        record: Recording::Usual,
+    },
 };
 
 #[test]

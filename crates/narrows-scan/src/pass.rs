@@ -103,7 +103,9 @@ mod tests {
                 sync: SyncMode::Event,
                 depth: 2,
                 batch: 1,
+                options: narrows_gpu::LaneOptions::default(),
                 pool: false,
+                mps: narrows_gpu::Mps::AsIs,
             },
             length: Duration::from_millis(30),
         }

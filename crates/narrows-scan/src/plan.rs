@@ -2,13 +2,17 @@
 
 use crate::Error;
 use crate::samples::{Arm, Point, Strategy};
-use narrows_gpu::{DeviceInfo, QueueLayout, SyncMode, Work};
+use narrows_gpu::{
+    ContextLayout, DeviceInfo, LaneOptions, Mps, QueueLayout, Recording, SyncMode, WaitMode, Work,
+};
 use std::time::Duration;
 
 /// Largest number of threads or processes that is accepted: more is a typing error.
 const MOST_THREADS: u32 = 1024;
 /// Largest depth and batch.
 const MOST_IN_FLIGHT: u32 = 4096;
+/// The backend with choices of its own.
+const CUDA: &str = "cuda";
 
 /// What the user asked for; `None` takes the default for this device.
 #[derive(Clone, Debug)]
@@ -19,6 +23,8 @@ pub struct Request {
     pub queues: Option<Vec<QueueLayout>>,
     /// Ways to wait.
     pub syncs: Option<Vec<SyncMode>>,
+    /// What only some APIs have.
+    pub options: OptionLists,
     /// Sizes of the process pool; an empty list leaves it out.
     pub processes: Option<Vec<u32>>,
     /// Submissions in flight per thread.
@@ -31,6 +37,55 @@ pub struct Request {
     pub time: Duration,
     /// Fewer strategies.
     pub quick: bool,
+}
+
+/// Lists of what only some APIs have; `None` takes the default for this device.
+#[derive(Clone, Debug, Default)]
+pub struct OptionLists {
+    /// Which context a thread submits in.
+    pub contexts: Option<Vec<ContextLayout>>,
+    /// How a thread waits.
+    pub waits: Option<Vec<WaitMode>>,
+    /// When commands are recorded.
+    pub records: Option<Vec<Recording>>,
+    /// Whether pool processes meet in an MPS daemon that is running.
+    pub mps: Option<Vec<Mps>>,
+}
+
+impl OptionLists {
+    /// Whether the user named something that concerns lanes.
+    fn name_lanes(&self) -> bool {
+        self.contexts.is_some() || self.waits.is_some() || self.records.is_some()
+    }
+
+    fn cross(&self) -> Vec<LaneOptions> {
+        let contexts = self.contexts.as_deref().unwrap_or(&[ContextLayout::Shared]);
+        let waits = self.waits.as_deref().unwrap_or(&[WaitMode::Auto]);
+        let records = self.records.as_deref().unwrap_or(&[Recording::Usual]);
+        let mut all = Vec::new();
+        for &context in contexts {
+            for (&wait, &record) in pairs(waits, records) {
+                all.push(LaneOptions {
+                    context,
+                    wait,
+                    record,
+                });
+            }
+        }
+        all
+    }
+
+    /// Of a pool: what the user named alone. A process has its own context by nature.
+    fn of_pool(&self) -> LaneOptions {
+        let only = |all: &[LaneOptions]| match all {
+            [one] => *one,
+            _ => LaneOptions::default(),
+        };
+        LaneOptions {
+            context: ContextLayout::Shared,
+            ..only(&self.cross())
+        }
+    }
 }
 
 /// What will be measured, in table order.
@@ -64,7 +119,7 @@ pub fn plan(request: &Request, device: &DeviceInfo) -> Result<Plan, Error> {
     let batches = counts("--batch", &request.batches, MOST_IN_FLIGHT)?;
     let processes = pool_sizes(request, &threads)?;
     let mut points = Vec::new();
-    for (queue, sync) in waits(request, device) {
+    for (queue, sync, options) in ways(request, device) {
         for (&depth, &batch) in pairs(&depths, &batches) {
             let strategy = Strategy {
                 work: request.work,
@@ -72,7 +127,9 @@ pub fn plan(request: &Request, device: &DeviceInfo) -> Result<Plan, Error> {
                 sync,
                 depth,
                 batch,
+                options,
                 pool: false,
+                mps: Mps::AsIs,
             };
             points.push(self_check(strategy));
             points.extend(threads.iter().filter(|n| **n > 1).map(|&threads| Point {
@@ -83,9 +140,14 @@ pub fn plan(request: &Request, device: &DeviceInfo) -> Result<Plan, Error> {
             }));
         }
     }
+    let servers = mps(request, device)?;
     if processes.iter().any(|p| *p > 1) {
-        for (&depth, &batch) in pairs(&depths, &batches) {
-            let strategy = pool_strategy(request, depth, batch);
+        let flights: Vec<_> = pairs(&depths, &batches).collect();
+        for (&mps, &(&depth, &batch)) in pairs(&servers, &flights) {
+            let strategy = Strategy {
+                mps,
+                ..pool_strategy(request, depth, batch)
+            };
             points.push(self_check(strategy));
             points.extend(
                 processes
@@ -127,7 +189,9 @@ fn pool_strategy(request: &Request, depth: u32, batch: u32) -> Strategy {
         sync,
         depth,
         batch,
+        options: request.options.of_pool(),
         pool: true,
+        mps: Mps::AsIs,
     }
 }
 
@@ -135,33 +199,103 @@ fn pool_sizes(request: &Request, threads: &[u32]) -> Result<Vec<u32>, Error> {
     match &request.processes {
         Some(sizes) if sizes.is_empty() => Ok(Vec::new()),
         Some(sizes) => counts("--processes", sizes, MOST_THREADS),
-        None if request.quick || request.queues.is_some() || request.syncs.is_some() => {
+        None if request.options.mps.is_some() => Ok(threads.to_vec()),
+        None if request.quick
+            || request.queues.is_some()
+            || request.syncs.is_some()
+            || request.options.name_lanes() =>
+        {
             Ok(Vec::new())
         }
         None => Ok(threads.to_vec()),
     }
 }
 
-/// Which queue layouts and waits: what the user named, else a useful subset. A device with one
-/// queue has no own queues to try, so its ways to wait are compared on the shared one.
-fn waits(request: &Request, device: &DeviceInfo) -> Vec<(QueueLayout, SyncMode)> {
+/// With and without the server where one is running and nobody said otherwise.
+fn mps(request: &Request, device: &DeviceInfo) -> Result<Vec<Mps>, Error> {
+    let cuda = device.backend == CUDA;
+    match &request.options.mps {
+        Some(wanted) if !cuda && wanted.iter().any(|m| *m != Mps::AsIs) => {
+            Err(Error::Request(format!(
+                "--mps: only the cuda backend has it; this device is {}",
+                device.backend
+            )))
+        }
+        Some(wanted) => Ok(wanted.clone()),
+        None if cuda && narrows_gpu::cuda::mps::daemon().is_some() => Ok(vec![Mps::On, Mps::Off]),
+        None => Ok(vec![Mps::AsIs]),
+    }
+}
+
+/// Which queue layouts, waits and options: what the user named, else a useful subset. A device
+/// with one queue has no own queues to try, so its ways to wait are compared on the shared one.
+fn ways(request: &Request, device: &DeviceInfo) -> Vec<(QueueLayout, SyncMode, LaneOptions)> {
     use QueueLayout::{Own, Shared};
     use SyncMode::{Device, Event, Queue};
     let one_queue = device.max_queues == Some(1);
-    match (&request.queues, &request.syncs) {
-        (None, None) if request.quick && one_queue => vec![(Shared, Event), (Shared, Queue)],
-        (None, None) if request.quick => vec![(Shared, Event), (Own, Event)],
-        (None, None) if one_queue => vec![(Shared, Event), (Shared, Queue), (Shared, Device)],
-        (None, None) => vec![(Shared, Event), (Own, Event), (Own, Queue), (Own, Device)],
-        (queues, syncs) => {
-            let queues =
-                queues
-                    .as_deref()
-                    .unwrap_or(if one_queue { &[Shared] } else { &[Shared, Own] });
-            let syncs = syncs.as_deref().unwrap_or(&[Event]);
-            pairs(queues, syncs).map(|(q, s)| (*q, *s)).collect()
+    let usual = |ways: &[(QueueLayout, SyncMode)]| {
+        let plain =
+            |(queue, sync): &(QueueLayout, SyncMode)| (*queue, *sync, LaneOptions::default());
+        ways.iter().map(plain).collect::<Vec<_>>()
+    };
+    if request.queues.is_some() || request.syncs.is_some() || request.options.name_lanes() {
+        return named(request, one_queue);
+    }
+    match (request.quick, one_queue) {
+        (true, true) => usual(&[(Shared, Event), (Shared, Queue)]),
+        (true, false) => usual(&[(Shared, Event), (Own, Event)]),
+        (false, true) => usual(&[(Shared, Event), (Shared, Queue), (Shared, Device)]),
+        (false, false) => {
+            let mut all = usual(&[(Shared, Event), (Own, Event), (Own, Queue), (Own, Device)]);
+            if device.backend == CUDA {
+                all.extend(only_cuda());
+            }
+            all
         }
     }
+}
+
+/// What CUDA has besides, one change at a time from own streams that wait for events.
+fn only_cuda() -> [(QueueLayout, SyncMode, LaneOptions); 4] {
+    let usual = LaneOptions::default();
+    let own = |options| (QueueLayout::Own, SyncMode::Event, options);
+    [
+        (QueueLayout::PerThread, SyncMode::Queue, usual),
+        own(LaneOptions {
+            context: ContextLayout::Own,
+            ..usual
+        }),
+        own(LaneOptions {
+            wait: WaitMode::Block,
+            ..usual
+        }),
+        own(LaneOptions {
+            record: Recording::Once,
+            ..usual
+        }),
+    ]
+}
+
+/// All that the user named with all else that he named.
+fn named(request: &Request, one_queue: bool) -> Vec<(QueueLayout, SyncMode, LaneOptions)> {
+    use QueueLayout::{Own, Shared};
+    let queues =
+        request
+            .queues
+            .as_deref()
+            .unwrap_or(if one_queue { &[Shared] } else { &[Shared, Own] });
+    let syncs = request.syncs.as_deref().unwrap_or(&[SyncMode::Event]);
+    let mut all = Vec::new();
+    for options in request.options.cross() {
+        for (&queue, &sync) in pairs(queues, syncs) {
+            // A shared queue belongs to one context: left out unless both were named.
+            let apart = queue == Shared && options.context != ContextLayout::Shared;
+            if !apart || request.queues.is_some() {
+                all.push((queue, sync, options));
+            }
+        }
+    }
+    all
 }
 
 fn pairs<'a, A, B>(a: &'a [A], b: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
@@ -210,6 +344,7 @@ mod tests {
             threads: vec![1, 2, 4],
             queues: None,
             syncs: None,
+            options: OptionLists::default(),
             processes: None,
             depths: vec![1],
             batches: vec![1],
@@ -245,6 +380,63 @@ mod tests {
                 .all(|p| p.strategy.queue == QueueLayout::Shared)
         );
         assert_eq!(threaded.count(), 9);
+    }
+
+    #[test]
+    fn cuda_has_more_ways_one_change_at_a_time() {
+        let device = DeviceInfo {
+            backend: "cuda".into(),
+            ..device(None)
+        };
+        let plan = plan(&request(), &device).unwrap();
+        let named: Vec<String> = plan
+            .strategies()
+            .iter()
+            .map(|(s, _)| format!("{}+{}{}", s.queue, s.sync, s.options))
+            .collect();
+        for name in [
+            "shared+event",
+            "own+event",
+            "per-thread+queue",
+            "own+event context own",
+            "own+event wait block",
+            "own+event record once",
+        ] {
+            assert!(named.iter().any(|n| n == name), "no {name} in {named:?}");
+        }
+    }
+
+    #[test]
+    fn options_are_crossed_and_a_shared_queue_stays_in_one_context() {
+        let mut request = request();
+        request.options.contexts = Some(vec![ContextLayout::Shared, ContextLayout::Own]);
+        request.options.records = Some(vec![Recording::Usual, Recording::Once]);
+        let crossed = plan(&request, &device(None)).unwrap();
+        // Both queue layouts in the shared context, own queues only in own contexts; each twice.
+        assert_eq!(crossed.strategies().len(), 6);
+        request.queues = Some(vec![QueueLayout::Shared]);
+        let asked_for = plan(&request, &device(None)).unwrap();
+        assert_eq!(asked_for.strategies().len(), 4);
+    }
+
+    #[test]
+    fn mps_brings_the_pool_and_needs_cuda() {
+        let mut request = request();
+        request.options.mps = Some(vec![Mps::On, Mps::Off]);
+        let message = plan(&request, &device(None)).unwrap_err().to_string();
+        assert!(message.contains("--mps"), "{message}");
+        let device = DeviceInfo {
+            backend: "cuda".into(),
+            ..device(None)
+        };
+        let plan = plan(&request, &device).unwrap();
+        let pools: Vec<_> = plan
+            .strategies()
+            .into_iter()
+            .filter(|(s, _)| s.pool)
+            .map(|(s, n)| (s.mps, n))
+            .collect();
+        assert_eq!(pools, [(Mps::On, 4), (Mps::Off, 4)]);
     }
 
     #[test]

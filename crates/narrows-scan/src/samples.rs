@@ -9,7 +9,8 @@ pub use file::{Samples, Writer, looks_like_samples, read};
 
 // Part of the file's format, so that its readers need no other crate.
 pub use narrows_gpu::{
-    Calibration, DeviceInfo, Precision, Preparation, QueueLayout, SyncMode, Work,
+    Calibration, ContextLayout, DeviceInfo, LaneOptions, Mps, Precision, Preparation, QueueLayout,
+    Recording, SyncMode, WaitMode, Work,
 };
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +102,14 @@ pub struct Strategy {
     pub depth: u32,
     /// Ops per submission.
     pub batch: u32,
+    /// What only some APIs have: `context`, `wait`, `record` in the file.
+    #[serde(flatten)]
+    pub options: LaneOptions,
     /// True for the process pool: [`Point::processes`] varies instead of threads.
     pub pool: bool,
+    /// Of the pool: whether its processes meet in a running MPS daemon.
+    #[serde(default)]
+    pub mps: Mps,
 }
 
 /// Two blocks run back to back, in random order.

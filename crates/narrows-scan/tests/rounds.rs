@@ -5,7 +5,7 @@ use narrows_gpu::soft::SoftConfig;
 use narrows_gpu::soft::sim::{Noise, Sim};
 use narrows_gpu::{Backend, Work};
 use narrows_scan::Error;
-use narrows_scan::plan::{Plan, Request, plan};
+use narrows_scan::plan::{OptionLists, Plan, Request, plan};
 use narrows_scan::run::{BlockSource, Budget, Event, run};
 use narrows_scan::samples::{Arm, Block, EndReason, LeftOut, Pair, Point};
 use narrows_scan::simulated::Simulated;
@@ -20,6 +20,7 @@ fn small_plan() -> Plan {
         threads: vec![1, 2, 4],
         queues: None,
         syncs: None,
+        options: OptionLists::default(),
         processes: None,
         depths: vec![1],
         batches: vec![1],

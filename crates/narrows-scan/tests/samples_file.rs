@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // this is a test
 
 use narrows_scan::samples::{
-    Arm, Block, DeviceInfo, End, EndReason, Environment, FORMAT, Header, Line, Pair, Point,
-    Preparation, QueueLayout, Strategy, SyncMode, VERSION, Work, Writer, looks_like_samples, read,
+    Arm, Block, DeviceInfo, End, EndReason, Environment, FORMAT, Header, LaneOptions, Line, Mps,
+    Pair, Point, Preparation, QueueLayout, Strategy, SyncMode, VERSION, Work, Writer,
+    looks_like_samples, read,
 };
 use proptest::prelude::{any, prop_assert, proptest};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,9 @@ fn header() -> Header {
         sync: SyncMode::Event,
         depth: 1,
         batch: 1,
+        options: LaneOptions::default(),
         pool: false,
+        mps: Mps::AsIs,
     };
     let point = |threads, arm| Point {
         strategy,
@@ -203,4 +206,16 @@ proptest! {
         std::fs::write(&path, &bytes).unwrap();
         prop_assert!(read(&path).is_err());
     }
+}
+
+/// Files that were written before strategies had `context`, `wait`, `record` and `mps`.
+#[test]
+fn a_strategy_without_the_newer_choices_has_their_defaults() {
+    let old = r#"{"work":"noop","queue":"own","sync":"event","depth":2,"batch":1,"pool":true}"#;
+    let strategy: Strategy = serde_json::from_str(old).unwrap();
+    assert_eq!(strategy.options, LaneOptions::default());
+    assert_eq!((strategy.mps, strategy.depth), (Mps::AsIs, 2));
+    let text = serde_json::to_string(&strategy).unwrap();
+    assert!(text.contains(r#""record":"usual""#), "{text}");
+    assert_eq!(serde_json::from_str::<Strategy>(&text).unwrap(), strategy);
 }

@@ -137,11 +137,11 @@ impl Device for OpenclDevice {
     }
 
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
-        crate::check_spec(NAME, &self.info, spec, threads)?;
+        crate::check_spec(NAME, &crate::Abilities::NONE, &self.info, spec, threads)?;
         let (job, _) = self.job(spec.work)?;
         let count = match spec.queue {
             QueueLayout::Shared => 1,
-            QueueLayout::Own => threads,
+            QueueLayout::Own | QueueLayout::PerThread => threads,
         };
         let queues: Arc<[Queue]> = (0..count)
             .map(|_| self.shared.queue())

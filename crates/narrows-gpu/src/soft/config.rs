@@ -118,7 +118,7 @@ impl SoftConfig {
     pub fn law(&self, spec: LaneSpec, threads: u32) -> Law {
         let queues = match spec.queue {
             QueueLayout::Shared => 1,
-            QueueLayout::Own => threads.max(1),
+            QueueLayout::Own | QueueLayout::PerThread => threads.max(1),
         };
         let lock = |l: &SoftLock| Stage {
             name: l.layer.clone(),
@@ -247,6 +247,7 @@ mod tests {
             sync: SyncMode::Event,
             depth: 1,
             batch: 1,
+            options: crate::LaneOptions::default(),
         }
     }
 

@@ -267,12 +267,12 @@ impl Device for SoftDevice {
     }
 
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
-        crate::check_spec(NAME, &self.info, spec, threads)?;
+        crate::check_spec(NAME, &crate::Abilities::NONE, &self.info, spec, threads)?;
         let one = self.shared.queue();
         let lanes = (0..threads).map(|_| {
             let queue = match spec.queue {
                 QueueLayout::Shared => Arc::clone(&one),
-                QueueLayout::Own => self.shared.queue(),
+                QueueLayout::Own | QueueLayout::PerThread => self.shared.queue(),
             };
             Box::new(SoftLane::new(Arc::clone(&self.shared), queue, spec)) as Box<dyn Lane>
         });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::soft::{LockPlace, LockScope, SoftLock};
-use crate::{QueueLayout, SyncMode, Work};
+use crate::{LaneOptions, QueueLayout, SyncMode, Work};
 use proptest::prelude::*;
 
 fn spec(queue: QueueLayout) -> LaneSpec {
@@ -12,6 +12,7 @@ fn spec(queue: QueueLayout) -> LaneSpec {
         sync: SyncMode::Event,
         depth: 1,
         batch: 1,
+        options: LaneOptions::default(),
     }
 }
 

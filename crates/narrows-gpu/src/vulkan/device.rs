@@ -191,10 +191,12 @@ impl Logical {
     fn way_in(&self, spec: LaneSpec, index: usize) -> (vk::Queue, Access) {
         let (queue, access) = match (spec.queue, spec.sync) {
             (QueueLayout::Shared, _) => (0, Access::Mutex(Arc::clone(&self.first_queue))),
-            (QueueLayout::Own, SyncMode::Device) => {
+            (QueueLayout::Own | QueueLayout::PerThread, SyncMode::Device) => {
                 (index, Access::ReadWrite(Arc::clone(&self.all_queues)))
             }
-            (QueueLayout::Own, SyncMode::Queue | SyncMode::Event) => (index, Access::Free),
+            (QueueLayout::Own | QueueLayout::PerThread, SyncMode::Queue | SyncMode::Event) => {
+                (index, Access::Free)
+            }
         };
         (self.queues.get(queue).copied().unwrap_or_default(), access)
     }
@@ -260,7 +262,7 @@ impl Device for VulkanDevice {
     }
 
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
-        crate::check_spec(NAME, self.info(), spec, threads)?;
+        crate::check_spec(NAME, &crate::Abilities::NONE, self.info(), spec, threads)?;
         let known = self.prepare(spec.work)?;
         let opened = self.opened(spec.queue, threads)?;
         let (program, _) = opened.program(spec.work, Some(&known))?;

@@ -1,6 +1,6 @@
 //! What every backend must do, driven the way a runner drives it: one thread per lane.
 
-use narrows_gpu::{Device, Error, Lane, LaneSpec, QueueLayout, SyncMode, Work};
+use narrows_gpu::{Device, Error, Lane, LaneOptions, LaneSpec, QueueLayout, SyncMode, Work};
 
 /// Submissions that each thread makes.
 const SUBMISSIONS: u32 = 25;
@@ -50,6 +50,7 @@ pub(crate) fn every_strategy(device: &dyn Device, work: Work) {
                         sync,
                         depth,
                         batch,
+                        options: LaneOptions::default(),
                     };
                     let limit = device
                         .info()
@@ -78,6 +79,7 @@ pub(crate) fn refuses_misuse(device: &dyn Device) {
         sync: SyncMode::Event,
         depth: 2,
         batch: 1,
+        options: LaneOptions::default(),
     };
     for (spec, threads) in [
         (spec, 0),
@@ -107,6 +109,7 @@ pub(crate) fn lanes_outlive_the_device(device: Box<dyn Device>) {
         sync: SyncMode::Event,
         depth: 2,
         batch: 1,
+        options: LaneOptions::default(),
     };
     let lanes = device.lanes(spec, 3).expect("lanes");
     drop(device);

@@ -9,7 +9,7 @@ use crate::result::{Interval, Site};
 use narrows_gpu::soft::sim::{Noise, Sim};
 use narrows_gpu::soft::{SoftBackend, SoftConfig};
 use narrows_gpu::{Backend, QueueLayout, SyncMode, Work};
-use narrows_scan::plan::{Request, plan};
+use narrows_scan::plan::{OptionLists, Request, plan};
 use narrows_scan::run::{Budget, Event, run};
 use narrows_scan::samples::{FORMAT, Header, Line, Preparation, Samples, VERSION};
 use narrows_scan::simulated::Simulated;
@@ -27,6 +27,7 @@ fn scan(config: &SoftConfig, noise: Noise, seed: u64, work: Work) -> Samples {
         threads: vec![1, 4],
         queues: Some(vec![QueueLayout::Own, QueueLayout::Shared]),
         syncs: Some(vec![SyncMode::Event]),
+        options: OptionLists::default(),
         processes: None,
         depths: vec![1],
         batches: vec![1],

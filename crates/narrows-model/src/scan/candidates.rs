@@ -65,14 +65,45 @@ struct Rung {
     slower: &'static str,
 }
 
-/// What all rungs keep.
+/// What most rungs keep.
 fn alike(a: &PointResult, b: &PointResult) -> bool {
-    a.work == b.work && a.pool == b.pool
+    a.work == b.work && a.pool == b.pool && same_options(a, b)
+}
+
+fn same_options(a: &PointResult, b: &PointResult) -> bool {
+    (&a.context, &a.wait, &a.record, &a.mps) == (&b.context, &b.wait, &b.record, &b.mps)
 }
 
 fn queue_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
     let rest = alike(a, b) && (&a.sync, a.depth, a.batch) == (&b.sync, b.depth, b.batch);
-    (rest && a.queue != b.queue).then(|| a.queue == "own")
+    let (a, b) = (a.queue != "shared", b.queue != "shared");
+    (rest && a != b).then_some(a)
+}
+
+/// One choice of [`PointResult`] besides queue, wait, depth and batch; the rest is the same.
+fn option_rung(
+    a: &PointResult,
+    b: &PointResult,
+    of: fn(&mut PointResult) -> &mut String,
+    above: &str,
+) -> Option<bool> {
+    let (mut a, mut b) = (a.clone(), b.clone());
+    let (in_a, in_b) = (std::mem::take(of(&mut a)), std::mem::take(of(&mut b)));
+    let rest = alike(&a, &b)
+        && (&a.queue, &a.sync, a.depth, a.batch) == (&b.queue, &b.sync, b.depth, b.batch);
+    (rest && (in_a == above) != (in_b == above)).then(|| in_a == above)
+}
+
+fn context_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
+    option_rung(a, b, |p| &mut p.context, "own")
+}
+
+fn record_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
+    option_rung(a, b, |p| &mut p.record, "once")
+}
+
+fn block_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
+    option_rung(a, b, |p| &mut p.wait, "block")
 }
 
 fn sync_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
@@ -90,7 +121,8 @@ fn flight_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
 /// A pool differs in its queues by nature and in its wait by choice of the plan; what matters here
 /// is that nothing inside a process is shared.
 fn pool_rung(a: &PointResult, b: &PointResult) -> Option<bool> {
-    let rest = (&a.work, a.depth, a.batch) == (&b.work, b.depth, b.batch);
+    let rest = (&a.work, a.depth, a.batch) == (&b.work, b.depth, b.batch)
+        && (&a.wait, &a.record) == (&b.wait, &b.record);
     (rest && a.pool != b.pool).then_some(a.pool)
 }
 
@@ -115,6 +147,22 @@ const FLIGHT: Rung = Rung {
     above: flight_rung,
     faster: "the difference is the round trip of each op, which depth or batch hides",
     slower: "the difference is what more work in flight costs",
+};
+
+const CONTEXT: Rung = Rung {
+    above: context_rung,
+    faster: "the difference lies in what a shared context makes threads share (its locks)",
+    slower: "the difference is what separate contexts cost (switching in the driver or the device)",
+};
+const RECORD: Rung = Rung {
+    above: record_rung,
+    faster: "the difference is what launching op by op costs, which a recording saves",
+    slower: "the difference is what submitting a recording costs on this driver",
+};
+const BLOCK: Rung = Rung {
+    above: block_rung,
+    faster: "the difference is what spinning takes from the other threads",
+    slower: "the difference is what sleeping and being woken for each op costs",
 };
 
 /// The fastest strategy against its fastest partner on a rung.
@@ -181,11 +229,15 @@ impl Rung {
 /// Evidence from every rung; candidates for what the fastest strategy still loses.
 pub(super) fn candidates(facts: &Facts<'_>, scope: &Scope<'_>) -> Found {
     let (queue, pool) = (QUEUE.compare(scope), POOL.compare(scope));
+    let context = CONTEXT.compare(scope);
     let rungs = [
         queue.as_ref().and_then(|c| QUEUE.proof(c)),
         pool.as_ref().and_then(|c| POOL.proof(c)),
         SYNC.compare(scope).and_then(|c| SYNC.proof(&c)),
         FLIGHT.compare(scope).and_then(|c| FLIGHT.proof(&c)),
+        context.as_ref().and_then(|c| CONTEXT.proof(c)),
+        RECORD.compare(scope).and_then(|c| RECORD.proof(&c)),
+        BLOCK.compare(scope).and_then(|c| BLOCK.proof(&c)),
     ];
     let candidates = queue_candidate(facts, scope, queue.as_ref())
         .into_iter()
@@ -194,6 +246,7 @@ pub(super) fn candidates(facts: &Facts<'_>, scope: &Scope<'_>) -> Found {
     let accusing = [
         queue.as_ref().and_then(|c| QUEUE.accusing(c, scope)),
         pool.as_ref().and_then(|c| POOL.accusing(c, scope)),
+        context.as_ref().and_then(|c| CONTEXT.accusing(c, scope)),
     ];
     Found {
         candidates,

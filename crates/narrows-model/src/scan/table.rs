@@ -5,7 +5,7 @@ use crate::fits::karp_flatt;
 use crate::result::Interval;
 use crate::stats::{Estimate, MIN_COUNT, median, merge_latency};
 use crate::words::{interval, nanos, plural, significant};
-use narrows_scan::samples::{Arm, Block, Pair, Point, Samples, Strategy};
+use narrows_scan::samples::{Arm, Block, Mps, Pair, Point, Samples, Strategy};
 
 /// A speedup interval wider than this fraction of the speedup is too noisy.
 pub const WIDEST_INTERVAL: f64 = 0.10;
@@ -43,9 +43,13 @@ pub(super) fn width(row: &PointResult) -> u32 {
 /// The name of a strategy, the same in every run.
 pub fn strategy_name(s: &Strategy) -> String {
     let pool = if s.pool { "pool " } else { "" };
+    let mps = match s.mps {
+        Mps::AsIs => String::new(),
+        other => format!(" mps {other}"),
+    };
     format!(
-        "{pool}{}+{} depth {} batch {}",
-        s.queue, s.sync, s.depth, s.batch
+        "{pool}{}+{} depth {} batch {}{}{mps}",
+        s.queue, s.sync, s.depth, s.batch, s.options
     )
 }
 
@@ -185,7 +189,11 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
         sync: s.sync.to_string(),
         depth: s.depth,
         batch: s.batch,
+        context: s.options.context.to_string(),
+        wait: s.options.wait.to_string(),
+        record: s.options.record.to_string(),
         pool: s.pool,
+        mps: s.mps.to_string(),
         threads: point.threads,
         processes: point.processes,
         baseline: false,

@@ -121,12 +121,13 @@ pub struct CalibrationResult {
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PointResult {
-    /// Name of the strategy, the same in every run: `shared+event depth 1 batch 1`, with `pool `
+    /// Name of the strategy, the same in every run: `shared+event depth 1 batch 1`, then what is
+    /// not the default of `context`, `wait`, `record` and `mps`; with `pool `
     /// in front for the process pool.
     pub strategy: String,
     /// What each op does, as on the command line.
     pub work: String,
-    /// `shared` or `own`.
+    /// `shared`, `own` or `per-thread`.
     pub queue: String,
     /// `queue`, `device` or `event`.
     pub sync: String,
@@ -134,8 +135,16 @@ pub struct PointResult {
     pub depth: u32,
     /// Ops per submission.
     pub batch: u32,
+    /// Which context: `shared`, `own`, `green`.
+    pub context: String,
+    /// How a thread waits: `auto`, `spin`, `yield`, `block`, `poll`.
+    pub wait: String,
+    /// When commands are recorded: `usual`, `once`, `each`.
+    pub record: String,
     /// True for the process pool.
     pub pool: bool,
+    /// Of the pool: `as-is`, `on`, `off`.
+    pub mps: String,
     /// Threads per process.
     pub threads: u32,
     /// Processes.

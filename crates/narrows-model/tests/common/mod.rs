@@ -3,8 +3,8 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 use narrows_scan::samples::{
-    Arm, Block, DeviceInfo, End, EndReason, Environment, FORMAT, Header, Pair, Point, Preparation,
-    QueueLayout, Samples, Strategy, SyncMode, VERSION, Work,
+    Arm, Block, DeviceInfo, End, EndReason, Environment, FORMAT, Header, LaneOptions, Mps, Pair,
+    Point, Preparation, QueueLayout, Samples, Strategy, SyncMode, VERSION, Work,
 };
 
 /// Pairs per point, unless a test says otherwise.
@@ -18,7 +18,9 @@ pub(crate) fn strategy(queue: QueueLayout) -> Strategy {
         sync: SyncMode::Event,
         depth: 1,
         batch: 1,
+        options: LaneOptions::default(),
         pool: false,
+        mps: Mps::AsIs,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::run::BlockSource;
 use crate::samples::{Block, LeftOut, Point, Strategy};
 use crew::Crew;
-use narrows_gpu::{Device, LaneSpec};
+use narrows_gpu::{Device, LaneSpec, Mps};
 use pool::Pool;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -36,7 +36,8 @@ pub struct WorkerCommand {
 /// Threads and processes, ready to run blocks.
 pub struct Live {
     crew: Crew,
-    pool: Option<Pool>,
+    /// One per setting of MPS.
+    pools: Vec<Pool>,
     lengths: Vec<(Strategy, Duration)>,
     begin: Monotonic,
 }
@@ -60,26 +61,33 @@ impl Live {
         let crew = Crew::new(device, &threaded, |strategy, possible, why| {
             leave_out(plan, strategy, possible, why, &mut left_out);
         })?;
-        let pool = match pooled.first() {
-            None => None,
-            Some((_, size)) => {
-                let specs: Vec<_> = pooled.iter().map(|(s, _)| *s).collect();
-                match Pool::start(workers, device.info(), &specs, *size) {
-                    Ok(pool) => Some(pool),
-                    Err(Error::Worker { index, detail }) => {
-                        for strategy in &specs {
-                            let why = format!("worker {index} did not start: {detail}");
-                            leave_out(plan, *strategy, 0, &why, &mut left_out);
-                        }
-                        None
-                    }
-                    Err(error) => return Err(error),
+        let mut pools = Vec::new();
+        for mps in [Mps::AsIs, Mps::On, Mps::Off] {
+            let its = pooled.iter().filter(|(s, _)| s.mps == mps);
+            let specs: Vec<_> = its.clone().map(|(s, _)| *s).collect();
+            let Some(size) = its.map(|(_, size)| *size).max() else {
+                continue;
+            };
+            let why = match Pool::start(workers, device.info(), &specs, size) {
+                Ok(pool) => {
+                    pools.push(pool);
+                    continue;
                 }
+                Err(Error::Worker { index, detail }) => {
+                    format!("worker {index} did not start: {detail}")
+                }
+                Err(Error::Gpu(error @ narrows_gpu::Error::Unsupported { .. })) => {
+                    error.to_string()
+                }
+                Err(error) => return Err(error),
+            };
+            for strategy in &specs {
+                leave_out(plan, *strategy, 0, &why, &mut left_out);
             }
-        };
+        }
         let mut live = Live {
             crew,
-            pool,
+            pools,
             lengths: Vec::new(),
             begin: Monotonic::now(),
         };
@@ -120,7 +128,8 @@ impl BlockSource for Live {
         let length = self.length(point.strategy);
         if point.strategy.pool {
             let width = if baseline { 1 } else { point.processes };
-            match &mut self.pool {
+            let pool = self.pools.iter_mut().find(|p| p.has(point.strategy));
+            match pool {
                 Some(pool) => pool.block(point.strategy, width, length, self.begin),
                 None => Err(Error::Worker {
                     index: 0,
@@ -143,6 +152,7 @@ impl Strategy {
             sync: self.sync,
             depth: self.depth,
             batch: self.batch,
+            options: self.options,
         }
     }
 }

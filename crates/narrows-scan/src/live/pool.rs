@@ -8,7 +8,7 @@ use crate::Error;
 use crate::clock::Monotonic;
 use crate::samples::{Block, Strategy};
 use narrows_gate::{Gate, Round};
-use narrows_gpu::DeviceInfo;
+use narrows_gpu::{DeviceInfo, Mps};
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -45,6 +45,9 @@ impl Pool {
         strategies: &[Strategy],
         size: u32,
     ) -> Result<Pool, Error> {
+        // All strategies of a pool have one setting: it is the workers' environment.
+        let mps = strategies.first().map_or(Mps::AsIs, |s| s.mps);
+        let environment = narrows_gpu::cuda::mps::environment(mps)?;
         let gate_file = gate_file();
         let gate = Gate::create(&gate_file)?;
         let strategies = strategies.to_vec();
@@ -62,7 +65,7 @@ impl Pool {
             specs: pool.strategies.iter().map(Strategy::lane_spec).collect(),
         };
         for index in 0..size {
-            let mut worker = Worker::start(command, index)?;
+            let mut worker = Worker::start(command, environment.as_ref(), index)?;
             let told = worker
                 .tell(&assignment)
                 .and_then(|()| worker.hear(PATIENCE));
@@ -73,6 +76,11 @@ impl Pool {
             }
         }
         Ok(pool)
+    }
+
+    /// Whether its workers have lanes for `strategy`.
+    pub(super) fn has(&self, strategy: Strategy) -> bool {
+        self.strategies.contains(&strategy)
     }
 
     /// Runs one block on the first `width` workers.
@@ -139,13 +147,18 @@ fn gate_file() -> PathBuf {
 }
 
 impl Worker {
-    fn start(command: &WorkerCommand, index: u32) -> Result<Worker, Error> {
+    fn start(
+        command: &WorkerCommand,
+        environment: Option<&(&str, PathBuf)>,
+        index: u32,
+    ) -> Result<Worker, Error> {
         let failed = |what: &str| Error::Worker {
             index,
             detail: what.to_owned(),
         };
         let mut child = Command::new(&command.program)
             .args(&command.arguments)
+            .envs(environment.map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -8,9 +8,11 @@ pub(crate) use pass::{PassArgs, run_pass};
 pub(crate) use show::{Style, show};
 
 use crate::failure::WrongInput;
-use narrows_gpu::{QueueLayout, SyncMode, Work, parse_duration};
+use narrows_gpu::{
+    ContextLayout, Mps, QueueLayout, Recording, SyncMode, WaitMode, Work, parse_duration,
+};
 use narrows_scan::live::worker;
-use narrows_scan::plan::Request;
+use narrows_scan::plan::{OptionLists, Request};
 use std::io::{stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +27,7 @@ const QUICK_TIME: Duration = Duration::from_secs(5);
 #[derive(clap::Args)]
 #[command(after_help = "Example: narrows scan --backend vulkan --threads 1,2,4 --work busy:50us")]
 pub(crate) struct Args {
-    /// GPU API: auto, soft, vulkan or opencl
+    /// GPU API: auto, cuda, vulkan, opencl or soft
     #[arg(long, default_value = "auto", value_name = "NAME")]
     backend: String,
     /// Device number, or a part of its name
@@ -39,12 +41,26 @@ pub(crate) struct Args {
         value_name = "N,.."
     )]
     threads: Vec<u32>,
-    /// Queue layouts: shared, own [default: a useful subset]
+    /// Queue layouts: shared, own, per-thread (CUDA's default stream) [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "LAYOUT,..")]
     queue: Option<Vec<QueueLayout>>,
     /// What a thread waits for: queue, device, event [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "SYNC,..")]
     sync: Option<Vec<SyncMode>>,
+    /// Contexts (CUDA): shared, own, green [default: a useful subset]
+    #[arg(long, value_delimiter = ',', value_name = "LAYOUT,..")]
+    context: Option<Vec<ContextLayout>>,
+    /// How a thread waits (CUDA): auto, spin, yield, block, poll [default: a useful subset]
+    #[arg(long, value_delimiter = ',', value_name = "WAIT,..")]
+    wait: Option<Vec<WaitMode>>,
+    /// When commands are recorded: usual, once (a CUDA graph of --batch ops, a Vulkan command
+    /// buffer that is submitted again), each [default: a useful subset]
+    #[arg(long, value_delimiter = ',', value_name = "WHEN,..")]
+    record: Option<Vec<Recording>>,
+    /// Process pool and CUDA's MPS: as-is, on (a daemon that is running), off [default: on and off
+    /// where a daemon is running]
+    #[arg(long, value_delimiter = ',', value_name = "MPS,..")]
+    mps: Option<Vec<Mps>>,
     /// Sizes of the process pool [default: as --threads in a default run, else none]
     #[arg(long, value_delimiter = ',', value_name = "N,..")]
     processes: Option<Vec<u32>>,
@@ -89,6 +105,12 @@ impl Args {
             threads: self.threads.clone(),
             queues: self.queue.clone(),
             syncs: self.sync.clone(),
+            options: OptionLists {
+                contexts: self.context.clone(),
+                waits: self.wait.clone(),
+                records: self.record.clone(),
+                mps: self.mps.clone(),
+            },
             processes: self.processes.clone(),
             depths: self.depth.clone(),
             batches: self.batch.clone(),

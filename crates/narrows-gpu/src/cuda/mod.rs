@@ -1,0 +1,6 @@
+//! CUDA.
+
+pub mod mps;
+
+/// Backend name.
+pub(crate) const NAME: &str = "cuda";
