@@ -1,9 +1,10 @@
-use super::{Api, KERNEL, LOCKS, METAL, read};
+use super::names::{KERNEL, LOCKS, MACH_LOCKS, METAL};
+use super::{Api, read};
 use std::process::Command;
 
 #[test]
 fn the_tables_are_sorted() {
-    for table in [LOCKS, KERNEL, METAL] {
+    for table in [LOCKS, KERNEL, METAL, MACH_LOCKS] {
         assert!(table.is_sorted(), "{table:?}");
     }
 }
@@ -19,7 +20,9 @@ fn names_belong_to_their_interface() {
         ("clSVMAlloc", Some(Api::OpenCl)),
         ("pthread_mutex_lock", Some(Api::Locks)),
         ("ioctl", Some(Api::Kernel)),
-        ("waitUntilCompleted", Some(Api::Metal)),
+        ("MTLCopyAllDevices", Some(Api::Metal)),
+        ("waitUntilCompleted", None),
+        ("dispatch_group_wait", None),
         ("hsa_init", Some(Api::Hsa)),
         ("cuDNN", None),
         ("cuda", None),
@@ -29,6 +32,32 @@ fn names_belong_to_their_interface() {
     ] {
         assert_eq!(Api::of(name), api, "{name}");
     }
+}
+
+#[test]
+fn selectors_belong_to_their_interface() {
+    for (selector, api) in [
+        ("waitUntilCompleted", Some(Api::Metal)),
+        ("commit:count:options:", Some(Api::Metal)),
+        ("commitAndContinue", Some(Api::Mps)),
+        (
+            "runWithFeeds:targetTensors:targetOperations:",
+            Some(Api::MpsGraph),
+        ),
+        ("objectAtIndex:", None),
+        ("", None),
+    ] {
+        assert_eq!(Api::of_selector(selector), api, "{selector}");
+    }
+    assert_eq!(
+        Api::of_function("dispatch_group_wait", true),
+        Some(Api::Locks)
+    );
+    assert_eq!(
+        Api::of_function("_ZNSt3__15mutex4lockEv", true),
+        Some(Api::Locks)
+    );
+    assert_eq!(Api::of_function("_ZNSt3__15mutex4lockEv", false), None);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //! answer cannot drift from the code.
 //!
 //! The C library's functions are those that the probe exports in their place. Functions that are
-//! reached through pointers (CUDA, Vulkan, OpenCL) stand in a section of the probe, one name a
-//! line.
+//! reached through pointers (CUDA, Vulkan, OpenCL) and Metal's selectors stand in a section of the
+//! probe, one name a line, as do the functions that the macOS probe interposes, behind `macos:`.
 
 use narrows_symbols::calls::{Api, Carried};
 
@@ -36,9 +36,10 @@ impl Covered {
         }
     }
 
-    /// Is the function seen when it is called?
-    pub(super) fn has(&self, api: Api, name: &str) -> bool {
+    /// Is the function seen when it is called? `mach`: in a macOS program.
+    pub(super) fn has(&self, api: Api, name: &str, mach: bool) -> bool {
         match api {
+            Api::Locks | Api::Kernel if mach => self.listed(&format!("macos:{name}")),
             Api::Locks | Api::Kernel => self.carried.exported.contains(name),
             // The forms for per-thread default streams are the same functions to the probe.
             Api::CudaDriver => {

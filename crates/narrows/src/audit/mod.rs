@@ -58,6 +58,30 @@ struct ObjectRow {
     /// GPU libraries that it may open by name, with the file that it would get here.
     opens: BTreeMap<String, Option<PathBuf>>,
     no_symbols: bool,
+    /// Objective-C selectors that a macOS object sends.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    selectors: BTreeMap<String, SelectorRow>,
+    /// Places in its code that call a function, where they can be counted (arm64 macOS).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    call_sites: BTreeMap<String, u64>,
+    /// Names mean macOS's functions.
+    #[serde(skip)]
+    mach: bool,
+}
+
+/// One selector of one object.
+#[derive(Debug, Serialize)]
+struct SelectorRow {
+    /// The interface with methods of this name; `None`: another library's.
+    interface: Option<&'static str>,
+    /// Places in the code that send it; `None`: not counted.
+    sites: Option<u64>,
+    /// It is only asked for by name (`sel_registerName`).
+    by_string: bool,
+    /// The probe sees it, where the receiver's class is one that it meets.
+    covered: bool,
+    #[serde(skip)]
+    api: Option<Api>,
 }
 
 /// One interface over all objects that use it.
@@ -69,6 +93,8 @@ struct InterfaceRow {
     uncovered: Vec<String>,
     /// Layers that call it.
     layers: BTreeSet<Layer>,
+    /// Places in the code that call it; `None`: not counted.
+    call_sites: Option<u64>,
 }
 
 /// Audits the program at `path` and the libraries it is linked with.
@@ -78,11 +104,15 @@ pub(crate) fn of_file(path: &Path, rules: &Rules) -> anyhow::Result<Audit> {
     let image = &found.objects.first().context("audit: no object")?.1;
     let machine = image.machine.clone();
     let obstacle = crate::launch::obstacle(path, image);
-    let missing = found
+    let (shared, missing): (Vec<_>, Vec<_>) = found
         .missing
+        .iter()
+        .partition(|(name, _)| in_shared_cache(name));
+    let missing = missing
         .iter()
         .map(|(name, needer)| format!("{name}: not found, needed by {}", needer.display()));
     let missing = missing.collect();
+    let limits = shared_cache_limit(&shared);
     let paths = found.objects.into_iter().map(|(path, _)| path).collect();
     let target = path.display().to_string();
     Ok(build(
@@ -92,10 +122,30 @@ pub(crate) fn of_file(path: &Path, rules: &Rules) -> anyhow::Result<Audit> {
             obstacle,
             paths,
             missing,
+            limits,
         },
         rules,
         &search,
     ))
+}
+
+/// Libraries of macOS are in one file that holds them all, not where their names say.
+fn in_shared_cache(name: &str) -> bool {
+    name.starts_with("/System/Library/")
+        || name.starts_with("/usr/lib/") && name.ends_with(".dylib")
+}
+
+fn shared_cache_limit(shared: &[&(String, PathBuf)]) -> Vec<String> {
+    let names: BTreeSet<&str> = shared
+        .iter()
+        .map(|(name, _)| name.rsplit('/').next().unwrap_or(name))
+        .collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let line = format!(
+        "libraries of macOS itself are in its shared cache and are not looked at: {}",
+        names.join(", ")
+    );
+    (!names.is_empty()).then_some(line).into_iter().collect()
 }
 
 /// Audits the objects that process `pid` has mapped now.
@@ -121,6 +171,7 @@ pub(crate) fn of_process(pid: u32, rules: &Rules) -> anyhow::Result<Audit> {
         obstacle: None,
         paths,
         missing: Vec::new(),
+        limits: Vec::new(),
     };
     Ok(build(subject, rules, &Search::system()))
 }
@@ -140,6 +191,7 @@ struct Subject {
     obstacle: Option<String>,
     paths: Vec<PathBuf>,
     missing: Vec<String>,
+    limits: Vec<String>,
 }
 
 fn build(subject: Subject, rules: &Rules, search: &Search) -> Audit {
@@ -149,15 +201,25 @@ fn build(subject: Subject, rules: &Rules, search: &Search) -> Audit {
         obstacle,
         paths,
         mut missing,
+        limits: more,
     } = subject;
+    let covered = Covered::of_probe();
     let mut objects = Vec::new();
     let objects_seen = paths.len();
     for (index, path) in paths.into_iter().enumerate() {
         match calls::read(&path) {
             Ok(calls) => {
                 let opens = opens(&calls, search, &machine);
-                let row = object(path, calls, opens, rules, index == 0);
-                let empty = row.imported.is_empty() && row.by_string.is_empty();
+                let mut row = object(path, calls, opens, rules, index == 0);
+                for (name, selector) in &mut row.selectors {
+                    let known = |api| covered.has(api, name, row.mach);
+                    selector.covered = selector.api.is_some_and(known);
+                }
+                let metal = row
+                    .selectors
+                    .values()
+                    .any(|selector| selector.api.is_some());
+                let empty = row.imported.is_empty() && row.by_string.is_empty() && !metal;
                 if index == 0 || !empty || row.offered > 0 {
                     objects.push(row);
                 }
@@ -165,8 +227,8 @@ fn build(subject: Subject, rules: &Rules, search: &Search) -> Audit {
             Err(error) => missing.push(error.to_string()),
         }
     }
-    let covered = Covered::of_probe();
     let mut limits: Vec<String> = LIMITS.iter().map(|line| (*line).to_owned()).collect();
+    limits.extend(more);
     limits.extend(covered.fault.clone());
     let interfaces = interfaces(&objects, &covered);
     Audit {
@@ -186,6 +248,7 @@ const LIMITS: &[&str] = &[
     "libraries that are opened by name are listed, not followed",
     "private tables (cuGetExportTable), inlined locks, futexes inside libc and bare system calls are not seen",
     "a name among the constants may be unused; an import may never be called",
+    "selectors are names: which class receives one is known only when the program runs",
 ];
 
 fn opens(calls: &Calls, search: &Search, machine: &str) -> BTreeMap<String, Option<PathBuf>> {
@@ -208,7 +271,13 @@ fn object(
         Placement::Caller => (None, false),
         Placement::Unknown => (Some(Layer::App), !program),
     };
-    let gpu = |name: &&String| !matches!(Api::of(name), None | Some(Api::Locks | Api::Kernel));
+    let mach = calls.mach;
+    let gpu = |name: &&String| {
+        !matches!(
+            Api::of_function(name, mach),
+            None | Some(Api::Locks | Api::Kernel)
+        )
+    };
     ObjectRow {
         path,
         layer,
@@ -218,7 +287,23 @@ fn object(
         by_string: calls.by_string,
         opens,
         no_symbols: calls.no_symbols,
+        selectors: calls.selectors.into_iter().map(selector).collect(),
+        call_sites: calls.call_sites,
+        mach: calls.mach,
     }
+}
+
+/// A row whose coverage is not known yet.
+fn selector((name, found): (String, calls::Selector)) -> (String, SelectorRow) {
+    let api = Api::of_selector(&name);
+    let row = SelectorRow {
+        interface: api.map(Api::name),
+        sites: found.sites,
+        by_string: found.by_string,
+        covered: false,
+        api,
+    };
+    (name, row)
 }
 
 /// Does the object's use of this interface count? Whoever serves an interface knows all its names:
@@ -231,31 +316,50 @@ fn uses(row: &ObjectRow, api: Api) -> bool {
 }
 
 fn interfaces(objects: &[ObjectRow], covered: &Covered) -> Vec<InterfaceRow> {
-    let row = |api: Api| {
-        let mut names = BTreeSet::new();
-        let mut layers = BTreeSet::new();
-        for object in objects.iter().filter(|object| uses(object, api)) {
-            let all = object.imported.iter().chain(&object.by_string);
-            let before = names.len();
-            names.extend(all.filter(|name| Api::of(name) == Some(api)));
-            if names.len() > before {
-                layers.extend(object.layer);
-            }
+    Api::ALL
+        .into_iter()
+        .filter_map(|api| interface(api, objects, covered))
+        .collect()
+}
+
+/// The sums of one interface; `None`: nothing calls it.
+fn interface(api: Api, objects: &[ObjectRow], covered: &Covered) -> Option<InterfaceRow> {
+    // Each name, and whether the probe sees it.
+    let mut names: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut layers = BTreeSet::new();
+    let mut sites: Option<u64> = None;
+    for object in objects.iter().filter(|object| uses(object, api)) {
+        let functions = object.imported.iter().chain(&object.by_string);
+        let functions = functions
+            .filter(|name| Api::of_function(name, object.mach) == Some(api))
+            .map(|name| (name.as_str(), covered.has(api, name, object.mach)));
+        let selectors = object.selectors.iter();
+        let selectors = selectors.filter(|(_, selector)| selector.api == Some(api));
+        let sent = selectors.clone().filter_map(|(_, selector)| selector.sites);
+        let called = object.call_sites.iter();
+        let called = called
+            .filter(|(name, _)| Api::of_function(name, object.mach) == Some(api))
+            .map(|(_, count)| *count);
+        sites = sent.chain(called).fold(sites, |sum, count| {
+            Some(sum.unwrap_or(0).saturating_add(count))
+        });
+        let before = names.len();
+        names.extend(functions);
+        names.extend(selectors.map(|(name, selector)| (name.as_str(), selector.covered)));
+        if names.len() > before {
+            layers.extend(object.layer);
         }
-        let uncovered: Vec<String> = names
-            .iter()
-            .filter(|name| !covered.has(api, name))
-            .map(|name| (*name).clone())
-            .collect();
-        (!names.is_empty()).then(|| InterfaceRow {
-            interface: api.name(),
-            callable: names.len(),
-            covered: names.len() - uncovered.len(),
-            uncovered,
-            layers,
-        })
-    };
-    Api::ALL.into_iter().filter_map(row).collect()
+    }
+    let uncovered = names.iter().filter(|(_, seen)| !**seen);
+    let uncovered: Vec<String> = uncovered.map(|(name, _)| (*name).to_owned()).collect();
+    (!names.is_empty()).then(|| InterfaceRow {
+        interface: api.name(),
+        callable: names.len(),
+        covered: names.len() - uncovered.len(),
+        uncovered,
+        layers,
+        call_sites: sites,
+    })
 }
 
 #[cfg(test)]

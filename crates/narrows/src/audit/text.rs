@@ -48,7 +48,7 @@ fn write(audit: &Audit, text: &mut String) -> std::fmt::Result {
 
 fn interface(row: &InterfaceRow, text: &mut String) -> std::fmt::Result {
     let layers: Vec<_> = row.layers.iter().map(|layer| layer.name()).collect();
-    writeln!(
+    write!(
         text,
         "  {:<13} {:>4} callable, {:>4} covered   by {}",
         row.interface,
@@ -56,6 +56,10 @@ fn interface(row: &InterfaceRow, text: &mut String) -> std::fmt::Result {
         row.covered,
         layers.join(", ")
     )?;
+    match row.call_sites {
+        Some(sites) => writeln!(text, ", {sites} call sites")?,
+        None => writeln!(text)?,
+    }
     if row.uncovered.is_empty() {
         return Ok(());
     }
@@ -99,6 +103,18 @@ fn object(row: &ObjectRow, text: &mut String) -> std::fmt::Result {
     )?;
     if row.offered > 0 {
         write!(text, ", offers {}", row.offered)?;
+    }
+    if !row.selectors.is_empty() {
+        let ours = row
+            .selectors
+            .values()
+            .filter(|selector| selector.api.is_some());
+        write!(
+            text,
+            ", {} selectors ({} of Metal, MPS and MPSGraph)",
+            row.selectors.len(),
+            ours.count()
+        )?;
     }
     if row.no_symbols {
         write!(text, ", has no symbol table")?;

@@ -149,3 +149,53 @@ fn obstacles_and_wrong_input() {
         .expect("runs");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_macos_library_on_linux() {
+    let folder = folder();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/mach/sends.m");
+    let at = |name: &str| folder.path().join(name);
+    let made = [
+        Command::new("clang-19")
+            .args(["-target", "arm64-apple-macos14", "-O1", "-c", "-o"])
+            .args([&at("x.o"), &source])
+            .status(),
+        Command::new("ld64.lld-19")
+            .args([
+                "-arch",
+                "arm64",
+                "-platform_version",
+                "macos",
+                "14.0",
+                "14.0",
+            ])
+            .args(["-dylib", "-undefined", "dynamic_lookup", "-o"])
+            .args([&at("x.dylib"), &at("x.o")])
+            .status(),
+    ];
+    for status in made {
+        let status = status.expect("clang-19 and lld-19 run (apt-get install clang-19 lld-19)");
+        assert!(status.success());
+    }
+    let found = audit(&at("x.dylib"));
+    assert_eq!(found["machine"], "aarch64");
+    assert!(found["obstacle"].as_str().unwrap().contains("macOS"));
+    let metal = interface(&found, "metal");
+    // Six selectors that are sent, one by name, one function.
+    assert_eq!(metal["callable"], 7, "{metal}");
+    assert_eq!(metal["call_sites"], 7, "{metal}");
+    assert_eq!(interface(&found, "mps")["callable"], 1);
+    let locks = interface(&found, "locks");
+    assert_eq!(
+        (&locks["callable"], &locks["call_sites"]),
+        (&3.into(), &4.into())
+    );
+    let commit = &found["objects"][0]["selectors"]["commit"];
+    assert_eq!(commit["interface"], "metal");
+    assert_eq!(commit["sites"], 2);
+    let shown = text(&stdout(narrows().arg("audit").arg(at("x.dylib")))).to_owned();
+    assert!(
+        shown.contains("8 selectors (7 of Metal, MPS and MPSGraph)"),
+        "{shown}"
+    );
+}
