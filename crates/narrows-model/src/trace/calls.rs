@@ -1,5 +1,6 @@
 //! The call table, and what each thread did.
 
+use super::recording::scaled;
 use super::{CallName, CallRow, ProcessRecord, Recording, Thread, ThreadRecord, Times, TraceCall};
 use crate::layers::{Layer, Placement, Rules};
 use crate::result::Call;
@@ -85,7 +86,7 @@ pub(super) fn table(recording: &Recording, rules: &Rules) -> Vec<TraceCall> {
         }
     }
     let calls = sums.values().filter(|sum| is_call(&sum.call));
-    let all: u64 = calls.map(|sum| sum.times.total.0).sum();
+    let all: u64 = calls.map(|sum| scaled(&sum.times, sum.untimed).0).sum();
     let mut rows: Vec<TraceCall> = sums.into_values().map(|sum| row(sum, all, rules)).collect();
     rows.sort_by(|a, b| {
         let key = |row: &TraceCall| (row.call.total_ns, row.call.count);
@@ -103,7 +104,8 @@ fn row(sum: Sum, all: u64, rules: &Rules) -> TraceCall {
         failed,
         untimed,
     } = sum;
-    let share = (all > 0 && is_call(&call)).then(|| times.total.0 as f64 / all as f64);
+    let total = scaled(&times, untimed).0;
+    let share = (all > 0 && is_call(&call)).then(|| total as f64 / all as f64);
     TraceCall {
         api: call.api.word().to_owned(),
         kind: call.kind.word().to_owned(),
@@ -115,7 +117,7 @@ fn row(sum: Sum, all: u64, rules: &Rules) -> TraceCall {
             layer: layer_of(rules, &call),
             name: call.name,
             count: times.count + untimed,
-            total_ns: times.total.0,
+            total_ns: total,
             mean_ns: times.mean_ns(),
             p50_ns: times.quantile(0.5).map(|ns| ns.0),
             p99_ns: times.quantile(0.99).map(|ns| ns.0),
@@ -153,10 +155,7 @@ pub(super) fn totals(process: &ProcessRecord, thread: &ThreadRecord) -> (u64, u6
         .iter()
         .filter(|row| is_call(&name_of(process, row.call)));
     rows.fold((0, 0), |(count, time), row| {
-        (
-            count + row.times.count + row.untimed,
-            time + row.times.total.0,
-        )
+        (count + row.times.count + row.untimed, time + row.total().0)
     })
 }
 

@@ -2,15 +2,17 @@
 //!
 //! The probe leaves notes in the recording; their keys are listed here.
 
-use super::{ProcessRecord, Recording, TraceCoverage};
+use super::{CallRow, ProcessRecord, Recording, TraceCoverage};
 use crate::result::{Lost, OwnCost};
-use narrows_trace::Loss;
+use narrows_trace::{Api, Loss};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `cost.event_ns`: calibrated cost of one timed event in nanoseconds.
 const COST_EVENT: &str = "cost.event_ns";
 /// `cost.count_ns`: calibrated cost of one counted acquisition in nanoseconds.
 const COST_COUNT: &str = "cost.count_ns";
+/// Note with the cost of a call that is counted and now and then timed, in nanoseconds.
+const COST_QUERY: &str = "cost.query_ns";
 /// `API.functions` and `API.functions.WAY`: functions that are wrapped, those of all ways together.
 const FUNCTIONS: &str = "functions";
 /// `API.functions.unwrapped`: functions that were asked for and could not be wrapped.
@@ -132,13 +134,16 @@ pub(super) fn own_cost(recording: &Recording) -> Option<OwnCost> {
         };
         calibrated = true;
         let per_count = number(process, COST_COUNT).unwrap_or(per_event);
+        let per_query = number(process, COST_QUERY).unwrap_or(per_event);
         for thread in &process.threads {
             let calls: u64 = thread.calls.iter().map(|row| row.times.count).sum();
-            let untimed: u64 = thread.calls.iter().map(|row| row.untimed).sum();
+            let (queries, untimed) = untimed(process, &thread.calls);
             let waits: u64 = thread.sites.iter().map(|row| row.times.count).sum();
             let counted: u64 = thread.acquired.iter().map(|row| row.count).sum();
-            total += (calls + waits) as f64 * per_event + (untimed + counted) as f64 * per_count;
-            events += calls + waits + untimed + counted;
+            total += (calls + waits) as f64 * per_event
+                + queries as f64 * per_query
+                + (untimed + counted) as f64 * per_count;
+            events += calls + waits + queries + untimed + counted;
             time += thread.alive.map_or(0, |alive| alive.0);
         }
     }
@@ -155,6 +160,18 @@ pub(super) fn own_cost(recording: &Recording) -> Option<OwnCost> {
         total_ns: total.round() as u64,
         share: if time > 0 { total / time as f64 } else { 0.0 },
     })
+}
+
+/// Calls that were counted only: those of a GPU interface, which went through a whole hook, and
+/// the others.
+fn untimed(process: &ProcessRecord, rows: &[CallRow]) -> (u64, u64) {
+    let of_gpu = |row: &&CallRow| {
+        let call = process.calls.get(&row.call);
+        call.is_some_and(|call| call.api != Api::Libc)
+    };
+    let (gpu, others): (Vec<_>, Vec<_>) = rows.iter().partition(of_gpu);
+    let sum = |rows: Vec<&CallRow>| rows.iter().map(|row| row.untimed).sum();
+    (sum(gpu), sum(others))
 }
 
 fn number(process: &ProcessRecord, key: &str) -> Option<f64> {

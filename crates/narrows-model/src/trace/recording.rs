@@ -124,6 +124,24 @@ pub struct CallRow {
     pub untimed: u64,
 }
 
+impl CallRow {
+    /// Time in all calls: that of the timed ones, scaled by all calls over timed ones where the
+    /// recorder timed only some. 0 where none was timed.
+    pub fn total(&self) -> Nanos {
+        scaled(&self.times, self.untimed)
+    }
+}
+
+/// The time in `times`, scaled to the untimed calls beside them.
+pub(super) fn scaled(times: &Times, untimed: u64) -> Nanos {
+    if times.count == 0 || untimed == 0 {
+        return times.total;
+    }
+    let all = u128::from(times.count) + u128::from(untimed);
+    let total = u128::from(times.total.0) * all / u128::from(times.count);
+    Nanos(u64::try_from(total).unwrap_or(u64::MAX))
+}
+
 /// Waits of one thread, at one place, for one lock, inside one call.
 #[derive(Clone, Debug)]
 pub struct SiteRow {

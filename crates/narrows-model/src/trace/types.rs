@@ -76,7 +76,8 @@ pub struct TraceCall {
     pub share: Option<f64>,
     /// Calls that failed.
     pub failed: u64,
-    /// Calls that were counted without clocks; part of `count`, not of the times.
+    /// Calls that were counted without clocks; part of `count`. Means and quantiles are those of
+    /// the others, `total_ns` is scaled from them.
     pub untimed: u64,
     /// Durations by powers of two: lower end in nanoseconds, count; ascending.
     #[serde(default)]

@@ -4,7 +4,7 @@
 //! The real hook paths run on a recorder without files, so the trace holds no event of this.
 
 use super::local::{Local, Mode, local};
-use super::scope::{Call, Scope};
+use super::scope::{Call, Scope, count_query};
 use super::sys;
 use core::sync::atomic::{AtomicU64, Ordering};
 use narrows_trace::writer::{Scratch, Writer};
@@ -18,6 +18,7 @@ static CALL: Call = Call::new("", Api::Other, CallKind::Other);
 
 /// Tenths of nanoseconds plus one; 0: not measured.
 static EVENT: AtomicU64 = AtomicU64::new(0);
+static QUERY: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static CLOCKS: AtomicU64 = AtomicU64::new(0);
 
@@ -34,6 +35,7 @@ pub(crate) fn measure() {
     local.next_sample.set(Ticks(u64::MAX));
     keep(&CLOCKS, least(&scratch, two_clocks));
     keep(&EVENT, least(&scratch, one_event));
+    keep(&QUERY, least(&scratch, one_query));
     let hooked = least(&scratch, crate::hooks::lock_and_unlock);
     let free = least(&scratch, crate::hooks::lock_and_unlock_real);
     keep(&COUNT, hooked.saturating_sub(free));
@@ -53,6 +55,12 @@ fn two_clocks() {
 fn one_event() {
     if let Some(scope) = Scope::enter(&CALL) {
         scope.leave(ObjectId(0), false);
+    }
+}
+
+fn one_query() {
+    if !count_query(&CALL) {
+        one_event();
     }
 }
 
@@ -78,6 +86,7 @@ fn keep(place: &AtomicU64, tenths: u64) {
 pub(crate) fn tell(writer: Writer) {
     for (key, place) in [
         (&b"cost.event_ns"[..], &EVENT),
+        (b"cost.query_ns", &QUERY),
         (b"cost.count_ns", &COUNT),
         (b"cost.two_clocks_ns", &CLOCKS),
     ] {

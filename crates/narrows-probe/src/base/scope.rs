@@ -179,6 +179,24 @@ pub(crate) fn count(call: &Call, failed: bool) {
     }
 }
 
+/// Counts a call that is often made and short, before it is made; false: this one is to be timed
+/// ([`Scope::enter`]), as are one in 31 and all of those that are not short
+/// ([`ThreadHandle::is_due`]). Waits inside a call that is only counted have no call, and its
+/// failure is not seen.
+#[inline(always)]
+pub(crate) fn count_query(call: &Call) -> bool {
+    let Some((local, handle)) = ready() else {
+        return false;
+    };
+    let id = call.id();
+    if handle.is_due(id) {
+        return false;
+    }
+    local.inside(|| handle.count(id, false));
+    control::at_call(local, id);
+    true
+}
+
 /// The calling thread's block and handle, if it may record now.
 #[inline(always)]
 pub(crate) fn ready() -> Option<(&'static Local, ThreadHandle)> {

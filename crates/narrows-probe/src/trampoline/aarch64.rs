@@ -1,7 +1,8 @@
 //! The AArch64 (AAPCS64) stubs; the same steps as the x86-64 ones.
 //!
 //! A stub loads its slot number into `w17` and branches to the shared body. The body saves
-//! `x0`-`x8` (`x8`: where a large result goes) and `q0`-`q7`, asks [`super::enter`], copies
+//! `x0`-`x8` (`x8`: where a large result goes) and `q0`-`q7`, asks [`super::enter`], jumps on if
+//! nothing is to be done after the call, else copies
 //! [`super::STACK_WORDS`] stack words, calls, keeps `x0`, `x1` and `q0`-`q3` over
 //! [`super::leave`] and returns. `x29` is a frame pointer throughout and the CFI says so.
 //!
@@ -57,6 +58,7 @@ global_asm!(
     "bl {enter}",
     "mov x16, x0",
     "mov x17, sp",
+    "cbnz x1, 2f",
     "sub sp, sp, #128",
     "ldp q0, q1, [x29, #16]",
     "ldp q2, q3, [x29, #48]",
@@ -91,6 +93,26 @@ global_asm!(
     ".cfi_restore x29",
     ".cfi_restore x30",
     "ret",
+    // Nothing to do afterwards: on to the function, as if the caller had called it.
+    "2:",
+    ".cfi_def_cfa x29, 16",
+    ".cfi_offset x29, -16",
+    ".cfi_offset x30, -8",
+    "ldp x0, x1, [x17, #0]",
+    "ldp x2, x3, [x17, #16]",
+    "ldp x4, x5, [x17, #32]",
+    "ldp x6, x7, [x17, #48]",
+    "ldp q0, q1, [x17, #64]",
+    "ldp q2, q3, [x17, #96]",
+    "ldp q4, q5, [x17, #128]",
+    "ldp q6, q7, [x17, #160]",
+    "ldr x8, [x17, #368]",
+    "mov sp, x29",
+    "ldp x29, x30, [sp], #16",
+    ".cfi_def_cfa sp, 0",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "br x16",
     ".cfi_endproc",
     ".size narrows_trampoline_body, . - narrows_trampoline_body",
     slots = const super::SLOTS,

@@ -25,7 +25,7 @@ pub(crate) use rule::{Arguments, Fails, Object, Rule, Shape};
 use slots::{SLOTS, slot};
 pub(crate) use slots::{claim, is_stub};
 
-use crate::base::Scope;
+use crate::base::{Scope, scope};
 use core::mem::MaybeUninit;
 
 #[cfg(test)]
@@ -42,7 +42,7 @@ const REGISTERS: usize = 6;
 #[cfg(target_arch = "aarch64")]
 const REGISTERS: usize = 8;
 
-const _: () = assert!(size_of::<Option<Scope>>() <= 64 && align_of::<Option<Scope>>() <= 8);
+const _: () = assert!(size_of::<Scope>() <= 64 && align_of::<Scope>() <= 8);
 
 impl Arguments for Frame {
     #[inline(always)]
@@ -60,32 +60,49 @@ impl Arguments for Frame {
     }
 }
 
-/// Called by a stub before the real function, which it returns.
+/// Where a stub goes on, in the two registers of a result.
+#[repr(C)]
+struct Next {
+    /// The real function.
+    real: *const (),
+    /// Not 0: jump there, [`leave`] has nothing to do.
+    jump: u64,
+}
+
+/// Called by a stub before the real function.
 ///
 /// # Safety
 /// `frame` is the stub's, with `slot` and the arguments filled in.
-unsafe extern "C" fn enter(frame: *mut Frame) -> *const () {
+unsafe extern "C" fn enter(frame: *mut Frame) -> Next {
     // SAFETY: as promised; `slot` is the constant of one of the stubs.
     let slot = slot(unsafe { (*frame).slot } as usize);
-    let scope = slot.rule().and_then(|rule| Scope::enter(&rule.call));
+    let jump = Next {
+        real: slot.real(),
+        jump: 1,
+    };
+    let Some(rule) = slot.rule() else { return jump };
+    if rule.query && scope::count_query(&rule.call) {
+        return jump;
+    }
+    let Some(scope) = Scope::enter(&rule.call) else {
+        return jump;
+    };
     // SAFETY: as promised.
-    let cookie = unsafe { &raw mut (*frame).cookie }.cast::<MaybeUninit<Option<Scope>>>();
+    let cookie = unsafe { &raw mut (*frame).cookie }.cast::<MaybeUninit<Scope>>();
     // SAFETY: in the frame, large and aligned enough (asserted above).
     unsafe { cookie.write(MaybeUninit::new(scope)) };
-    slot.real()
+    Next { jump: 0, ..jump }
 }
 
 /// Called by a stub after the real function.
 ///
 /// # Safety
-/// `frame` is what [`enter`] got, with the results filled in.
+/// `frame` is what [`enter`] got, with the results filled in, and `enter` said not to jump.
 unsafe extern "C" fn leave(frame: *mut Frame) {
     // SAFETY: as promised.
-    let cookie = unsafe { &raw mut (*frame).cookie }.cast::<Option<Scope>>();
+    let cookie = unsafe { &raw mut (*frame).cookie }.cast::<Scope>();
     // SAFETY: `enter` wrote it; it is read once.
-    let Some(scope) = (unsafe { cookie.read() }) else {
-        return;
-    };
+    let scope = unsafe { cookie.read() };
     // SAFETY: as promised; nobody else has the frame.
     let frame = unsafe { &*frame };
     match slot(frame.slot as usize).rule() {

@@ -51,6 +51,8 @@ pub(crate) struct Rule {
     pub(crate) call: Call,
     /// How to read it.
     pub(crate) shape: Shape,
+    /// It only asks for something, which programs do often: mostly counted, seldom timed.
+    pub(crate) query: bool,
 }
 
 /// The arguments of one call, wherever they were passed.
@@ -78,6 +80,7 @@ impl Rule {
         Self {
             call: Call::new(name, api, kind),
             shape: Shape { object, fails },
+            query: matches!(api, Api::Cuda) && is_query(name, kind),
         }
     }
 
@@ -85,6 +88,32 @@ impl Rule {
     pub(crate) const fn name(&self) -> &'static str {
         self.call.name()
     }
+}
+
+/// Whether a function of the driver API only asks: `cuCtxGetDevice`, `cuStreamIsCapturing`. Never
+/// one that hands work over, waits or may load code (`cuKernelGetFunction`).
+const fn is_query(name: &str, kind: CallKind) -> bool {
+    let name = name.as_bytes();
+    match kind {
+        CallKind::Submit | CallKind::Sync | CallKind::Copy => false,
+        CallKind::Module => contains(name, b"GetAttribute"),
+        _ => contains(name, b"Get") || contains(name, b"IsCapturing"),
+    }
+}
+
+const fn contains(text: &[u8], part: &[u8]) -> bool {
+    let mut from = 0;
+    while from + part.len() <= text.len() {
+        let mut same = 0;
+        while same < part.len() && text[from + same] == part[same] {
+            same += 1;
+        }
+        if same == part.len() {
+            return true;
+        }
+        from += 1;
+    }
+    false
 }
 
 impl Shape {

@@ -1,8 +1,8 @@
 //! The x86-64 (System V) stubs.
 //!
 //! A stub loads its slot number into `r11` (free at a call) and jumps to the shared body. The body
-//! saves everything a caller may pass in registers, asks [`super::enter`] for the real function,
-//! copies [`super::STACK_WORDS`] stack words, calls, keeps the result registers over
+//! saves everything a caller may pass in registers, asks [`super::enter`] for the real function
+//! and jumps there if nothing is to be done after it; else it copies [`super::STACK_WORDS`] stack words, calls, keeps the result registers over
 //! [`super::leave`] and returns. `rbp` is a frame pointer throughout and the CFI says so, so
 //! exceptions, `pthread_cancel` and backtraces pass.
 //!
@@ -68,6 +68,8 @@ global_asm!(
     "movq %rsp, %rdi",
     "call {enter}",
     "movq %rax, %r11",
+    "testq %rdx, %rdx",
+    "jne 2f",
     "movq %rsp, %r10",
     "subq $128, %rsp",
     "movups 16(%rbp), %xmm0",
@@ -118,6 +120,30 @@ global_asm!(
     ".cfi_def_cfa %rsp, 8",
     ".cfi_restore %rbp",
     "ret",
+    // Nothing to do afterwards: on to the function, as if the caller had called it.
+    "2:",
+    ".cfi_def_cfa %rbp, 16",
+    ".cfi_offset %rbp, -16",
+    "movq 0(%rsp), %rdi",
+    "movq 8(%rsp), %rsi",
+    "movq 16(%rsp), %rdx",
+    "movq 24(%rsp), %rcx",
+    "movq 32(%rsp), %r8",
+    "movq 40(%rsp), %r9",
+    "movups 48(%rsp), %xmm0",
+    "movups 64(%rsp), %xmm1",
+    "movups 80(%rsp), %xmm2",
+    "movups 96(%rsp), %xmm3",
+    "movups 112(%rsp), %xmm4",
+    "movups 128(%rsp), %xmm5",
+    "movups 144(%rsp), %xmm6",
+    "movups 160(%rsp), %xmm7",
+    "movq 312(%rsp), %rax",
+    "movq 320(%rsp), %r10",
+    "leave",
+    ".cfi_def_cfa %rsp, 8",
+    ".cfi_restore %rbp",
+    "jmp *%r11",
     ".cfi_endproc",
     ".size narrows_trampoline_body, . - narrows_trampoline_body",
     slots = const super::SLOTS,

@@ -65,6 +65,58 @@ fn functions_from_dlsym() {
     }
 }
 
+/// Queries are mostly counted without being timed: none may get lost by that.
+#[test]
+fn short_queries_are_counted_to_the_last() {
+    use std::io::Write;
+    let bench = Bench::new();
+    bench.stand_in_driver();
+    let host = bench.cc("../bench/op-cost/op.c", "op", &[]);
+    let mut command = bench.command(&host);
+    let folder = bench.inject(&mut command, "trace");
+    command.stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("runs");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"0 0.05\n100 0.05\n").expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("ends");
+    let seen = Seen {
+        trace: narrows_trace::reader::Trace::open(&folder).expect("a trace"),
+        output,
+    };
+    let lines = seen.stdout();
+    let ops: u64 = lines
+        .lines()
+        .filter_map(|line| line.split(' ').next()?.parse::<u64>().ok())
+        .sum();
+    assert!(ops > 1000, "{lines}");
+    let counts = seen.counts("cu");
+    for (name, per_op) in [
+        ("cuCtxGetDevice_v2", 11),
+        ("cuDevicePrimaryCtxGetState", 2),
+        ("cuFuncGetAttribute", 2),
+        ("cuCtxGetCurrent", 1),
+        ("cuStreamIsCapturing", 1),
+        ("cuLaunchKernelEx", 1),
+        ("cuEventRecordWithFlags", 1),
+        ("cuEventSynchronize", 1),
+    ] {
+        assert_eq!(counts.get(name), Some(&(per_op * ops)), "{name}, {ops} ops");
+    }
+    let thread = seen.trace.processes[0].threads.values().next();
+    let timed = thread.map_or(0, |thread| {
+        let calls = &seen.trace.processes[0].calls;
+        let of = |name: &str| thread.calls.iter().find(|(id, _)| calls[id].name == name);
+        of("cuCtxGetDevice_v2").map_or(0, |(_, stats)| stats.timed.count)
+    });
+    assert!(
+        timed > 0 && timed < ops,
+        "a few of {} are timed: {timed}",
+        11 * ops
+    );
+}
+
 #[test]
 fn functions_from_get_proc_address() {
     let bench = Bench::new();

@@ -234,6 +234,14 @@ impl ThreadHandle {
         self.0.count_call(call, failed);
     }
 
+    /// For calls that are many and short: whether to time the next one ([`ThreadHandle::call`]) or
+    /// only to count it ([`ThreadHandle::count`]). True for one in 31, and always while the timed
+    /// ones are not short on average.
+    #[inline]
+    pub fn is_due(self, call: CallId) -> bool {
+        self.0.is_due(call)
+    }
+
     /// Says which call the thread is in from now on; give what it returns to
     /// [`ThreadHandle::leave_call`]. Other threads that wait for this one see it.
     #[inline]

@@ -22,6 +22,16 @@ const LOOK_EVERY: usize = 4096;
 const LONG_WAIT: u64 = 1 << 26;
 /// Events dropped before another attempt to get a chunk.
 const BACK_OFF: u32 = 1024;
+/// Of short calls one in so many is timed. A prime, so that calls made in a fixed pattern take
+/// turns.
+const TIMED_IN: u64 = 31;
+/// Average in ticks up to which a call is short: some 250 to 1000 ns; less where the counter's
+/// rate is not known to be that of the processor.
+const SHORT: u64 = if cfg!(target_arch = "x86_64") {
+    1024
+} else {
+    16
+};
 /// Call ids in a record's word 0.
 const CALL_BITS: u16 = 0x7fff;
 
@@ -177,6 +187,18 @@ impl ThreadState {
             bump(&spill.ticks, ticks);
             raise(&spill.longest, ticks);
         }
+    }
+
+    /// Whether the next of many short calls is one to time: one in [`TIMED_IN`], and all of a call
+    /// that is not short on average.
+    #[inline(always)]
+    pub(super) fn is_due(&self, call: CallId) -> bool {
+        let Some(block) = self.calls[usize::from(call.0 % CallId::LIMIT)].get() else {
+            return true;
+        };
+        let timed = block.count.load(Ordering::Relaxed);
+        let all = timed.wrapping_add(block.untimed.load(Ordering::Relaxed));
+        all % TIMED_IN == 0 || block.ticks.load(Ordering::Relaxed) > timed.wrapping_mul(SHORT)
     }
 
     #[inline(always)]
