@@ -33,6 +33,7 @@ pub(crate) fn loading() {
 
 /// The process ends, or a forked child has begun: what stands for the whole process is said.
 pub(crate) fn finishing() {
+    cuda::finish();
     layers();
     cuda::note_coverage();
     opencl::finish();

@@ -5,7 +5,8 @@
 //! it was opened, at the next `dlsym` or refresh of the module map. Calls that it makes before
 //! that (from its constructors) are not seen.
 
-use super::{Way, rule, wrap};
+use super::{Way, rule, times, wrap};
+use crate::base::config;
 use crate::base::real::system_dlsym;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::ptr::{null, null_mut};
@@ -53,6 +54,10 @@ pub(crate) fn modules_changed() {
     if driver {
         // SAFETY: as above; the objects cannot be unloaded while the iteration runs.
         unsafe { libc::dl_iterate_phdr(Some(look_at), null_mut()) };
+        if config::get().is_some_and(|config| config.gpu_times) {
+            // SAFETY: as above.
+            unsafe { libc::dl_iterate_phdr(Some(look_for_profiler), null_mut()) };
+        }
     }
     SEEN.store(loads, Ordering::Relaxed);
     BUSY.store(false, Ordering::Release);
@@ -77,33 +82,81 @@ unsafe extern "C" fn find_driver(info: *mut dl_phdr_info, _: usize, to: *mut c_v
     1
 }
 
+/// Objects are looked at again at the next chance.
+pub(super) fn forget_seen() {
+    SEEN.store(0, Ordering::Relaxed);
+}
+
 /// Whether a path or soname is that of the CUDA driver.
 fn is_driver(name: *const c_char) -> bool {
+    file_of(name).is_some_and(|file| file.starts_with(b"libcuda.so"))
+}
+
+/// Whether a path or soname is that of CUPTI.
+fn is_profiler(name: *const c_char) -> bool {
+    file_of(name).is_some_and(times::is_profiler)
+}
+
+/// The last part of a path.
+fn file_of<'a>(name: *const c_char) -> Option<&'a [u8]> {
     if name.is_null() {
-        return false;
+        return None;
     }
     // SAFETY: the dynamic linker's names are C strings.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
-    let file = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
-    file.starts_with(b"libcuda.so")
+    name.rsplit(|byte| *byte == b'/').next()
 }
 
 unsafe extern "C" fn look_at(info: *mut dl_phdr_info, _: usize, _: *mut c_void) -> c_int {
     // SAFETY: the dynamic linker's structure.
     let info = unsafe { &*info };
     if !is_driver(info.dlpi_name)
-        && let Some(object) = Object::of(info)
+        && let Some(object) = Object::of(info, &DRIVER)
     {
         object.replace();
     }
     0
 }
 
-/// The tables of an object that link the driver.
+unsafe extern "C" fn look_for_profiler(info: *mut dl_phdr_info, _: usize, _: *mut c_void) -> c_int {
+    // SAFETY: the dynamic linker's structure.
+    let info = unsafe { &*info };
+    if !is_profiler(info.dlpi_name)
+        && let Some(object) = Object::of(info, &PROFILER)
+    {
+        object.replace();
+    }
+    0
+}
+
+/// A library whose functions are replaced where objects link them.
+struct Library {
+    /// Whether a path or soname is its.
+    is: fn(*const c_char) -> bool,
+    /// Whether a function of this name is replaced.
+    has: fn(&CStr) -> bool,
+    /// What by.
+    wrap: fn(&CStr, *const ()) -> Option<*const ()>,
+}
+
+static DRIVER: Library = Library {
+    is: is_driver,
+    has: |name| name.to_bytes().starts_with(b"cu") && rule(name).is_some(),
+    wrap: |name, real| Some(wrap(real, rule(name)?, Way::Link)),
+};
+static PROFILER: Library = Library {
+    is: is_profiler,
+    has: times::is_guarded,
+    wrap: times::guarded,
+};
+
+/// The tables of an object that link the driver, or CUPTI.
 struct Object<'a> {
     bias: usize,
     path: *const c_char,
-    driver: *const c_char,
+    library: &'static Library,
+    /// The name by which it links it.
+    linked: *const c_char,
     headers: &'a [Elf64_Phdr],
     symbols: *const Elf64_Sym,
     names: *const c_char,
@@ -111,8 +164,8 @@ struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// Reads the dynamic section; `None` unless it names the driver.
-    fn of(info: &'a dl_phdr_info) -> Option<Self> {
+    /// Reads the dynamic section; `None` unless it names the library.
+    fn of(info: &'a dl_phdr_info, library: &'static Library) -> Option<Self> {
         if info.dlpi_phdr.is_null() {
             return None;
         }
@@ -134,7 +187,8 @@ impl<'a> Object<'a> {
         let mut object = Self {
             bias,
             path: info.dlpi_name,
-            driver: null(),
+            library,
+            linked: null(),
             headers,
             symbols: null(),
             names: null(),
@@ -154,10 +208,10 @@ impl<'a> Object<'a> {
         if object.names.is_null() || object.symbols.is_null() {
             return None;
         }
-        object.driver = entries(first)
+        object.linked = entries(first)
             .filter(|[tag, _]| *tag == DT_NEEDED)
             .map(|[_, name]| object.names.wrapping_add(name as usize))
-            .find(|name| is_driver(*name))?;
+            .find(|name| (library.is)(*name))?;
         Some(object)
     }
 
@@ -193,10 +247,9 @@ impl<'a> Object<'a> {
         let name = self.names.wrapping_add(symbol.st_name as usize);
         // SAFETY: a string of the object's own table.
         let name = unsafe { CStr::from_ptr(name) };
-        if !name.to_bytes().starts_with(b"cu") {
+        if !(self.library.has)(name) {
             return;
         }
-        let Some(rule) = rule(name) else { return };
         let slot = self.bias.wrapping_add(relocation.r_offset as usize) as *mut *mut ();
         // SAFETY: an aligned word of the object, which the dynamic linker itself writes.
         let slot = unsafe { AtomicPtr::from_ptr(slot) };
@@ -205,7 +258,9 @@ impl<'a> Object<'a> {
             // Not bound yet: still the way to the dynamic linker's resolver.
             real = self.bound(name, own);
         }
-        let wrapped = wrap(real, rule, Way::Link);
+        let Some(wrapped) = (self.library.wrap)(name, real) else {
+            return;
+        };
         if !real.is_null() && !core::ptr::addr_eq(wrapped, slot.load(Ordering::Relaxed)) {
             self.write(slot, wrapped);
         }
@@ -222,11 +277,11 @@ impl<'a> Object<'a> {
         }
         // A program at a fixed address answers with its own way to the resolver, as the address
         // that all objects shall know the function by.
-        let driver = open_again(self.driver);
-        let found = ask(driver, name);
-        if !driver.is_null() {
+        let library = open_again(self.linked);
+        let found = ask(library, name);
+        if !library.is_null() {
             // SAFETY: gives back what was taken here.
-            unsafe { libc::dlclose(driver) };
+            unsafe { libc::dlclose(library) };
         }
         found
     }

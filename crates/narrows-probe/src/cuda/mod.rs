@@ -20,6 +20,7 @@ mod direct;
 mod procaddress;
 mod symbols;
 pub(crate) mod table;
+mod times;
 mod unknown;
 
 pub(crate) use direct::{loading, modules_changed};
@@ -70,12 +71,26 @@ fn rule(name: &CStr) -> Option<&'static Rule> {
         .and_then(|index| table::TABLE.get(index))
 }
 
+/// Something other than a `dlopen` of the program's has loaded objects.
+fn look_again() {
+    direct::forget_seen();
+    modules_changed();
+}
+
+/// The process ends: GPU times that are still to come are asked for.
+pub(crate) fn finish() {
+    times::finish();
+}
+
 /// What to give the program in place of `real`, whose row is `rule`.
 fn wrap(real: *const (), rule: &'static Rule, way: Way) -> *const () {
     if real.is_null() || is_stub(real) || state::now() == State::Off {
         return real;
     }
-    if let Some(own) = procaddress::stand_in(real, rule) {
+    if let Some(own) = procaddress::stand_in(real, rule).or_else(|| times::stand_in(real, rule)) {
+        if !core::ptr::addr_eq(real, own) {
+            way.counter().fetch_add(1, Ordering::Relaxed);
+        }
         note_once(real);
         return own;
     }

@@ -78,12 +78,12 @@ unsafe extern "C-unwind" fn version_2(
     status
 }
 
-fn enter(name: &CStr) -> Option<(&'static Rule, Scope)> {
+pub(super) fn enter(name: &CStr) -> Option<(&'static Rule, Scope)> {
     let rule = rule(name)?;
     Some((rule, Scope::enter(&rule.call)?))
 }
 
-fn leave(scope: Option<(&'static Rule, Scope)>, status: c_int) {
+pub(super) fn leave(scope: Option<(&'static Rule, Scope)>, status: c_int) {
     if let Some((rule, scope)) = scope {
         rule.shape.leave(scope, u64::from(status as u32), &[0; 0]);
     }

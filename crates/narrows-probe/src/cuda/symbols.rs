@@ -1,11 +1,11 @@
-//! `dlsym`, hooked: names of the driver API get a wrapped answer, everything else goes to the
+//! `dlsym`, hooked: names of the driver API (and of CUPTI, see `times`) get a wrapped answer, everything else goes to the
 //! system's function by a jump, so that it sees the caller's return address (`RTLD_NEXT` and
 //! `RTLD_DEFAULT` depend on it).
 //!
 //! The exported symbol itself is one jump, so that a test binary or a program that contains this
 //! crate keeps the system's `dlsym`.
 
-use super::{Way, rule, wrap};
+use super::{Way, rule, times, wrap};
 use crate::base::Inside;
 use crate::base::real::system_dlsym;
 use core::ffi::{CStr, c_char, c_void};
@@ -34,9 +34,11 @@ extern "C-unwind" fn changed() {
 /// The arguments are those of `dlsym`, with a name.
 unsafe extern "C-unwind" fn look_up(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     // SAFETY: as promised.
-    let Some(rule) = rule(unsafe { CStr::from_ptr(name) }) else {
+    let text = unsafe { CStr::from_ptr(name) };
+    let rule = rule(text);
+    if rule.is_none() && !text.to_bytes().starts_with(b"cupti") {
         return null_mut();
-    };
+    }
     let Some(dlsym) = system_dlsym() else {
         return null_mut();
     };
@@ -44,9 +46,12 @@ unsafe extern "C-unwind" fn look_up(handle: *mut c_void, name: *const c_char) ->
     // SAFETY: as promised. With RTLD_DEFAULT this asks for the global scope only; what only the
     // caller's own scope has is then answered by the jump, unwrapped.
     let real = unsafe { dlsym(handle, name) };
-    wrap(real.cast_const().cast(), rule, Way::Name)
-        .cast_mut()
-        .cast()
+    let real = real.cast_const().cast();
+    let answer = match rule {
+        Some(rule) => wrap(real, rule, Way::Name),
+        None => times::guarded(text, real).unwrap_or(real),
+    };
+    answer.cast_mut().cast()
 }
 
 /// The object and the exported name behind an address, as far as the dynamic linker knows them.
@@ -111,9 +116,12 @@ core::arch::global_asm!(
     "cmpb $0x75, 1(%rsi)", // 'u'
     "jne 2f",
     "movzbl 2(%rsi), %eax",
+    "cmpl $0x70, %eax", // 'p'
+    "je 6f",
     "subl $0x41, %eax", // 'A' to 'Z'
     "cmpl $25, %eax",
     "ja 2f",
+    "6:",
     "pushq %rdi",
     ".cfi_adjust_cfa_offset 8",
     "pushq %rsi",
@@ -203,9 +211,12 @@ core::arch::global_asm!(
     "cmp w2, #0x75", // 'u'
     "b.ne 2f",
     "ldrb w2, [x1, #2]",
+    "cmp w2, #0x70", // 'p'
+    "b.eq 6f",
     "sub w2, w2, #0x41", // 'A' to 'Z'
     "cmp w2, #25",
     "b.hi 2f",
+    "6:",
     "stp x29, x30, [sp, #-32]!",
     ".cfi_def_cfa_offset 32",
     ".cfi_offset x29, -32",

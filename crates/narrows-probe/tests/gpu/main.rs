@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod cuda;
+mod cupti;
 mod opencl;
 mod support;
 mod vulkan;

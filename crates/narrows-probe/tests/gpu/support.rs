@@ -68,6 +68,18 @@ impl Bench {
         std::os::unix::fs::symlink(built, self.path("libcuda.so")).expect("a link");
     }
 
+    /// Builds the stand-in for CUPTI under the real one's name. It needs the stand-in driver.
+    pub(crate) fn stand_in_cupti(&self) {
+        let flags = [
+            "-shared",
+            "-fPIC",
+            "-fvisibility=hidden",
+            "-Wl,-soname,libcupti.so.13",
+        ];
+        let built = self.cc("cupti-stand-in/libcupti.c", "libcupti.so.13", &flags);
+        std::os::unix::fs::symlink(built, self.path("libcupti.so")).expect("a link");
+    }
+
     /// A command with this folder on the library path.
     pub(crate) fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
