@@ -1,11 +1,14 @@
 /* What both reference programs share: threads that start together, a fixed time, ops per second.
    The including file defines `struct lane` and `void op(struct lane *)`. */
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 struct lane;
 static void op(struct lane *lane);
@@ -24,6 +27,11 @@ static double now(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+static void rest(double seconds) {
+    struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    nanosleep(&time, NULL);
+}
+
 static void *worker(void *lane) {
     unsigned long ops = 0;
     pthread_barrier_wait(&gate);
@@ -35,7 +43,7 @@ static void *worker(void *lane) {
 }
 
 /* Runs one thread per lane and prints ops per second over the wall time until the last ends. */
-static void measure(void *lanes, size_t lane_size, int count, double seconds) {
+static void measure_at_once(void *lanes, size_t lane_size, int count, double seconds) {
     pthread_t *threads = calloc((size_t)count, sizeof *threads);
     pthread_barrier_init(&gate, NULL, (unsigned)count + 1);
     for (int i = 0; i < count; i++) {
@@ -43,8 +51,7 @@ static void measure(void *lanes, size_t lane_size, int count, double seconds) {
     }
     pthread_barrier_wait(&gate);
     double start = now();
-    struct timespec time = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    nanosleep(&time, NULL);
+    rest(seconds);
     atomic_store(&stop, 1);
     unsigned long ops = 0;
     for (int i = 0; i < count; i++) {
@@ -54,4 +61,82 @@ static void measure(void *lanes, size_t lane_size, int count, double seconds) {
     }
     printf("%.1f\n", (double)ops / (now() - start));
     free(threads);
+}
+
+/* A thread that sleeps between blocks, and what it did in the last one. */
+struct member {
+    struct lane *lane;
+    sem_t wake, done;
+    unsigned long ops;
+    double ended;
+};
+
+static atomic_int arrived, opened;
+
+static void *member_main(void *argument) {
+    struct member *self = argument;
+    for (;;) {
+        sem_wait(&self->wake);
+        int round = atomic_load(&opened) + 1;
+        atomic_fetch_add(&arrived, 1);
+        while (atomic_load(&opened) != round) sched_yield();
+        unsigned long ops = 0;
+        while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+            op(self->lane);
+            ops++;
+        }
+        self->ops = ops;
+        self->ended = now();
+        sem_post(&self->done);
+    }
+    return NULL;
+}
+
+/* One block on the first `width` members; its ops and wall time are added. */
+static void block(struct member *members, int width, double length, double *ops, double *wall) {
+    atomic_store(&stop, 0);
+    for (int i = 0; i < width; i++) sem_post(&members[i].wake);
+    while (atomic_load(&arrived) < width) sched_yield();
+    atomic_store(&arrived, 0);
+    double start = now(), ended = start;
+    atomic_fetch_add(&opened, 1);
+    rest(length);
+    atomic_store(&stop, 1);
+    for (int i = 0; i < width; i++) {
+        sem_wait(&members[i].done);
+        *ops += (double)members[i].ops;
+        if (members[i].ended > ended) ended = members[i].ended;
+    }
+    *wall += ended - start;
+}
+
+/* The same in short blocks that take turns with one thread, as `narrows scan` measures: a driver
+   and a scheduler that take their time to settle are then met in the same state. */
+static void measure_in_blocks(void *lanes, size_t lane_size, int count, double seconds, double length) {
+    struct member *members = calloc((size_t)count, sizeof *members);
+    for (int i = 0; i < count; i++) {
+        pthread_t thread;
+        members[i].lane = (struct lane *)((char *)lanes + (size_t)i * lane_size);
+        sem_init(&members[i].wake, 0, 0);
+        sem_init(&members[i].done, 0, 0);
+        pthread_create(&thread, NULL, member_main, &members[i]);
+    }
+    double ops = 0, wall = 0, alone_ops = 0, alone_wall = 0, end = now() + seconds;
+    for (int turn = 0; now() < end; turn++) {
+        block(members, turn % 2 ? count : 1, length, turn % 2 ? &ops : &alone_ops,
+              turn % 2 ? &wall : &alone_wall);
+    }
+    printf("%.1f\n", ops / wall);
+    fflush(stdout);
+    _exit(0); /* the threads sleep for ever */
+}
+
+/* BLOCK_MS in the environment: in blocks of that length, for twice the time; else at once. */
+static void measure(void *lanes, size_t lane_size, int count, double seconds) {
+    const char *length = getenv("BLOCK_MS");
+    if (length) {
+        measure_in_blocks(lanes, lane_size, count, 2 * seconds, atof(length) * 1e-3);
+    } else {
+        measure_at_once(lanes, lane_size, count, seconds);
+    }
 }

@@ -28,6 +28,12 @@ pub struct Run {
     pub ended: Option<Ended>,
     /// Cores that the run could use.
     pub cores: Option<u32>,
+    /// CPU model of the machine that it ran on; `None`: not recorded.
+    #[serde(default)]
+    pub cpu: Option<String>,
+    /// Operating system and kernel that it ran on; `None`: not recorded.
+    #[serde(default)]
+    pub os: Option<String>,
     /// Text of the rules file that the user gave.
     pub rules: Option<String>,
     /// Name of that file.

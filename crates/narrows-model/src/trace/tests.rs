@@ -393,12 +393,18 @@ fn how_it_ended_in_words_and_in_json() {
         wall_ns: None,
         ended: Some(Ended::Signal(9)),
         cores: None,
+        cpu: Some("a CPU".into()),
+        os: None,
         rules: None,
         rules_name: None,
     };
     let text = serde_json::to_string(&run).expect("JSON");
     assert!(text.contains("\"ended\":{\"signal\":9}"), "{text}");
     assert_eq!(serde_json::from_str::<Run>(&text).expect("reads"), run);
+    // A file of before the machine was kept says that it is not known.
+    let old = text.replace(",\"cpu\":\"a CPU\",\"os\":null", "");
+    let old: Run = serde_json::from_str(&old).expect("reads");
+    assert_eq!((old.cpu, old.os), (None, None));
 }
 
 proptest! {

@@ -16,6 +16,8 @@ pub(crate) struct Runs {
     pub(crate) profiles: Vec<Profile>,
     /// Tables of one run at the largest N.
     summary: Summary,
+    /// The machine of that run, as it was recorded.
+    machine: Machine,
     command: Option<Vec<String>>,
 }
 
@@ -36,29 +38,41 @@ pub(crate) fn read(folder: &Path, layers: Option<&Path>) -> anyhow::Result<Runs>
         return Ok(Runs {
             profiles: vec![observed.profile],
             summary,
+            machine: machine(&recorded),
             command: None,
         });
     }
     let record = scale::read(folder)?;
     let most = record.runs.iter().map(|r| r.n).max();
-    let (mut profiles, mut summary) = (Vec::new(), None);
+    let (mut profiles, mut tables) = (Vec::new(), None);
     for run in &record.runs {
         let recorded = recorded::open(&folder.join(&run.folder), layers)?;
         let mut profile = watch(&recorded).profile;
         (profile.n, profile.repeat) = (Some(run.n), run.repeat);
         profiles.push(profile);
-        if Some(run.n) == most && summary.is_none() {
-            summary = Some(recorded.summary());
+        if Some(run.n) == most && tables.is_none() {
+            tables = Some((recorded.summary(), machine(&recorded)));
         }
     }
-    let Some(summary) = summary else {
+    let Some((summary, machine)) = tables else {
         return Err(WrongInput(format!("{}: holds no run", folder.display())).into());
     };
     Ok(Runs {
         profiles,
         summary,
+        machine,
         command: Some(record.command),
     })
+}
+
+/// Where the trace was made, which need not be where it is read.
+fn machine(recorded: &Recorded) -> Machine {
+    let run = recorded.run.as_ref();
+    Machine {
+        cores: run.and_then(|run| run.cores),
+        cpu: run.and_then(|run| run.cpu.clone()),
+        os: run.and_then(|run| run.os.clone()),
+    }
 }
 
 /// The profile of one opened trace, and where its terms lie.
@@ -75,16 +89,11 @@ pub(super) fn watch(recorded: &Recorded) -> Observed {
 
 /// The explanation of `runs`.
 pub(crate) fn explanation(runs: &Runs, slopes: Option<&[Slope]>) -> Explanation {
-    let environment = narrows_scan::environment::read();
     explain(&Input {
         profiles: &runs.profiles,
         slopes,
         summary: &runs.summary,
-        machine: Machine {
-            cores: runs.summary.cores,
-            cpu: environment.cpu,
-            os: environment.os,
-        },
+        machine: runs.machine.clone(),
         command: runs.command.clone(),
     })
 }

@@ -115,7 +115,7 @@ fn how(status: ExitStatus) -> Ended {
 }
 
 fn describe(plan: &Plan) -> Run {
-    let cores = std::thread::available_parallelism().ok();
+    let environment = narrows_scan::environment::read();
     let (rules_name, rules) = plan.rules.clone().unzip();
     Run {
         schema: run_file::SCHEMA.into(),
@@ -129,7 +129,9 @@ fn describe(plan: &Plan) -> Run {
         started: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
         wall_ns: None,
         ended: None,
-        cores: cores.and_then(|count| u32::try_from(count.get()).ok()),
+        cores: Some(environment.cores),
+        cpu: environment.cpu,
+        os: environment.os,
         rules,
         rules_name,
     }
