@@ -6,6 +6,9 @@
 #![forbid(unsafe_code)]
 
 mod compare;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // helpers of tests are tests
+mod documented;
 mod explain;
 pub mod export;
 mod html;

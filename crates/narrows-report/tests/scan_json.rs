@@ -6,7 +6,11 @@
 #[path = "../../narrows-model/tests/common/mod.rs"]
 mod common;
 
+#[path = "../src/documented.rs"]
+mod documented;
+
 use common::{at, empty, strategy};
+use documented::Section;
 use narrows_model::reference;
 use narrows_model::result::{
     Call, Candidate, Coverage, Interval, Layer, Lost, OwnCost, Owner, Proof, ProofKind, Site, Wait,
@@ -18,94 +22,6 @@ use narrows_model::scan::{
 use narrows_report::scan_json;
 use narrows_scan::samples::QueueLayout;
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-const DOC: &str = include_str!("../../../docs/json.md");
-
-/// `path -> (type, may be null)` of the rows under the scan's heading.
-fn documented() -> BTreeMap<String, (String, bool)> {
-    let (_, section) = DOC
-        .split_once("\n## `narrows-scan/1`")
-        .expect("the scan's section");
-    let section = section.split("\n## ").next().expect("text");
-    let mut fields = BTreeMap::new();
-    for line in section.lines().filter(|l| l.starts_with("| `")) {
-        let cells: Vec<&str> = line
-            .trim_matches('|')
-            .splitn(4, '|')
-            .map(str::trim)
-            .collect();
-        let nullable = match cells[2] {
-            "yes" => true,
-            "no" => false,
-            other => panic!("null is '{other}' in: {line}"),
-        };
-        assert!(
-            !cells[3].trim_end_matches('|').trim().is_empty(),
-            "no meaning: {line}"
-        );
-        let old = fields.insert(
-            cells[0].trim_matches('`').to_owned(),
-            (cells[1].to_owned(), nullable),
-        );
-        assert!(old.is_none(), "documented twice: {line}");
-    }
-    fields
-}
-
-/// Every path in `value` with the values found there. Intervals and sites are leaves.
-fn collect<'a>(path: &str, value: &'a Value, found: &mut BTreeMap<String, Vec<&'a Value>>) {
-    match value {
-        Value::Array(items) => {
-            found.entry(format!("{path}[]")).or_default();
-            items
-                .iter()
-                .for_each(|i| collect(&format!("{path}[]"), i, found));
-        }
-        Value::Object(fields) => {
-            if !path.is_empty() {
-                found.entry(path.to_owned()).or_default().push(value);
-            }
-            if matches!(kind(value), "interval" | "site") && !path.ends_with("peak_n_ci") {
-                return;
-            }
-            for (key, inner) in fields {
-                let dot = if path.is_empty() { "" } else { "." };
-                collect(&format!("{path}{dot}{key}"), inner, found);
-            }
-        }
-        _ => found.entry(path.to_owned()).or_default().push(value),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(n) if n.is_u64() => "integer",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(o) => match o.keys().map(String::as_str).collect::<Vec<_>>()[..] {
-            ["high", "level", "low"] | ["low", "high", "level"] => "interval",
-            ["lock", "object", "offset", "symbol"] | ["object", "symbol", "offset", "lock"] => {
-                "site"
-            }
-            _ => "object",
-        },
-    }
-}
-
-/// Whether a value is of a documented type. Whole numbers are numbers, layers are strings.
-fn is_a(value: &Value, documented: &str) -> bool {
-    match (documented, kind(value)) {
-        ("number", "integer") => true,
-        ("layer", "string") => Layer::ALL.iter().any(|l| Some(l.name()) == value.as_str()),
-        // The peak's interval has ends that may be null, so it is documented field by field.
-        ("object", "interval") => true,
-        (wanted, is) => wanted == is,
-    }
-}
 
 fn measured() -> ScanResult {
     let mut samples = empty(16);
@@ -245,38 +161,11 @@ fn parsed(result: &ScanResult) -> Value {
 
 #[test]
 fn every_field_is_documented_and_every_documented_field_is_there() {
-    let documented = documented();
-    let value = parsed(&full());
-    let mut found = BTreeMap::new();
-    collect("", &value, &mut found);
-    let missing: Vec<_> = found
-        .keys()
-        .filter(|k| !documented.contains_key(*k))
-        .collect();
-    assert!(missing.is_empty(), "not in docs/json.md: {missing:#?}");
-    let gone: Vec<_> = documented
-        .keys()
-        .filter(|k| !found.contains_key(*k))
-        .collect();
-    assert!(
-        gone.is_empty(),
-        "documented, but not in the JSON: {gone:#?}"
-    );
-    let unseen: Vec<_> = found
-        .iter()
-        .filter(|(_, v)| v.iter().all(|v| v.is_null()))
-        .map(|(k, _)| k)
-        .filter(|k| documented[*k].0 != "object")
-        .collect();
-    assert!(
-        unseen.is_empty(),
-        "never filled by this test, so their type is unchecked: {unseen:#?}"
-    );
+    Section::of("narrows-scan/1").names_all_of(&[parsed(&full())]);
 }
 
 #[test]
 fn types_and_nulls_are_the_documented_ones() {
-    let documented = documented();
     let few = {
         let mut samples = empty(0);
         let few = common::Planted {
@@ -290,28 +179,7 @@ fn types_and_nulls_are_the_documented_ones() {
         analyse(&samples)
     };
     for result in [full(), measured(), few, analyse(&empty(0))] {
-        let value = parsed(&result);
-        let mut found = BTreeMap::new();
-        collect("", &value, &mut found);
-        for (path, values) in found {
-            // A list that nobody looked for is null under its bare name.
-            let list = documented.get(&format!("{path}[]"));
-            let (wanted, nullable) = documented
-                .get(&path)
-                .or(list)
-                .unwrap_or_else(|| panic!("{path}"));
-            for value in values {
-                let right = if value.is_null() {
-                    *nullable
-                } else {
-                    is_a(value, wanted)
-                };
-                assert!(
-                    right,
-                    "{path} is {value}, documented as {wanted}, null: {nullable}"
-                );
-            }
-        }
+        Section::of("narrows-scan/1").types(&parsed(&result));
     }
 }
 

@@ -196,3 +196,20 @@ fn json_that_is_read_back_gives_the_same_text() {
         assert!(json.contains("\"schema\": \"narrows-compare/1\""));
     }
 }
+
+#[test]
+fn the_json_is_the_documented_one() {
+    let mut both = scans();
+    both.only_b = vec![name("shared+queue depth 1 batch 1", 2, 1)];
+    let mut named = traces();
+    if let Some(wait) = named.waits.as_mut().and_then(|w| w.first_mut()) {
+        wait.b_ns_per_op = Some(1.5);
+    }
+    let values: Vec<serde_json::Value> = [both, scans(), traces(), named]
+        .iter()
+        .map(|c| serde_json::from_str(&compare_json(c).unwrap()).unwrap())
+        .collect();
+    let section = crate::documented::Section::of(SCHEMA);
+    section.names_all_of(&values);
+    values.iter().for_each(|value| section.types(value));
+}

@@ -1,6 +1,7 @@
-use super::fixture::{empty, serialised, single};
+use super::fixture::{empty, lock_site, serialised, single};
 use super::{explain_json, explain_text};
 use narrows_model::explain::result::Explanation;
+use narrows_model::layers::Layer;
 
 fn text(explanation: &Explanation) -> String {
     let text = explain_text(explanation, false);
@@ -88,4 +89,22 @@ fn json_that_is_read_back_gives_the_same_text() {
     // The last digit of a float may differ.
     assert_eq!(text(&back), text(&explanation));
     assert!(json.contains("\"schema\": \"narrows-explain/1\""));
+}
+
+#[test]
+fn the_json_is_the_documented_one() {
+    let mut full = serialised();
+    full.points[1].point.gpu_busy = Some(0.25);
+    full.blame[0].owners[0].layer = Some(Layer::Driver);
+    full.verdict.candidates[0].site = Some(lock_site());
+    if let Some(lost) = &mut full.lost {
+        lost.reasons.push("no room: 3".into());
+    }
+    let values: Vec<serde_json::Value> = [full, serialised(), single(), empty()]
+        .iter()
+        .map(|e| serde_json::from_str(&explain_json(e).unwrap()).unwrap())
+        .collect();
+    let section = crate::documented::Section::of(narrows_model::explain::result::SCHEMA);
+    section.names_all_of(&values);
+    values.iter().for_each(|value| section.types(value));
 }

@@ -267,62 +267,20 @@ fn the_json_is_read_back_whole() {
     }
 }
 
-/// Paths of all fields, `[]` for the elements of a list. Sites, intervals and names of interfaces
-/// are leaves.
-fn paths(path: &str, value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
-    use serde_json::Value;
-    match value {
-        Value::Array(items) => {
-            found.insert(format!("{path}[]"));
-            if path.ends_with("histogram") {
-                return;
-            }
-            items
-                .iter()
-                .for_each(|item| paths(&format!("{path}[]"), item, found));
-        }
-        Value::Object(fields) => {
-            if !path.is_empty() {
-                found.insert(path.to_owned());
-            }
-            if path.ends_with(".site") || path == "coverage.hooked" {
-                return;
-            }
-            for (key, inner) in fields {
-                let dot = if path.is_empty() { "" } else { "." };
-                paths(&format!("{path}{dot}{key}"), inner, found);
-            }
-        }
-        _ => {
-            found.insert(path.to_owned());
-        }
-    }
-}
-
 #[test]
-fn every_field_is_documented_and_every_documented_field_exists() {
-    let doc = include_str!("../../../../docs/json.md");
-    let (_, section) = doc
-        .split_once("\n## `narrows-trace/1`")
-        .expect("the trace's section");
-    let section = section.split("\n## ").next().expect("text");
-    let documented: std::collections::BTreeSet<String> = section
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("| `")?
-                .split('`')
-                .next()
-                .map(str::to_owned)
-        })
-        .collect();
-    let mut found = std::collections::BTreeSet::new();
-    for summary in [full(), crashed()] {
+fn the_json_is_the_documented_one() {
+    let mut values = Vec::new();
+    let mut timed = full();
+    timed.threads[0].cpu_ns = Some(7);
+    timed.threads[0].ready_ns = Some(1);
+    timed.waits[0].inside = Some("vkQueueSubmit".into());
+    for summary in [timed, full(), crashed()] {
         let mut value = serde_json::to_value(summary).expect("JSON");
         // Rows of `idle` are those of `waits`, and the documentation says so.
         value["idle"] = serde_json::json!([]);
-        paths("", &value, &mut found);
+        values.push(value);
     }
-    // Lists stand under their elements' name, nullable ones under their own too.
-    found.insert("command".into());
-    assert_eq!(documented, found);
+    let section = crate::documented::Section::of("narrows-trace/1");
+    section.names_all_of(&values);
+    values.iter().for_each(|value| section.types(value));
 }
