@@ -47,8 +47,17 @@ pub struct Row {
     pub error: Option<String>,
     /// What the verdict is worth.
     pub outcome: Outcome,
+    /// 2: the first verdict was cautious, since noise passes it was tried once more, and this row
+    /// is the second.
+    #[serde(default = "once")]
+    pub tries: u32,
     /// Gain of removing the plant; `None`: not asked for, or not measured.
     pub gain: Option<Gain>,
+}
+
+/// Rows of before the second try was counted.
+const fn once() -> u32 {
+    1
 }
 
 /// What was planted, and what has to be found.
@@ -225,6 +234,11 @@ impl SelftestResult {
             .iter()
             .filter(|row| row.outcome == outcome)
             .count()
+    }
+
+    /// Rows that needed a second try.
+    pub fn tried_again(&self) -> usize {
+        self.rows.iter().filter(|row| row.tries > 1).count()
     }
 
     /// Is nothing wrong and nothing failed?

@@ -134,6 +134,7 @@ fn wrong_and_failed_rows_fail_the_test() {
         found: None,
         error: None,
         outcome,
+        tries: 1,
         gain: None,
     };
     let result = |outcomes: &[Outcome]| SelftestResult {

@@ -170,7 +170,8 @@ fn most_frequent<'a>(group: &[&'a Row]) -> &'a Row {
 /// `right`, or `18 right, 2 cautious`.
 fn outcomes(group: &[&Row]) -> String {
     if let [only] = group {
-        return only.outcome.word().into();
+        let again = if only.tries > 1 { ", 2nd try" } else { "" };
+        return format!("{}{again}", only.outcome.word());
     }
     let counted = Outcome::ALL.into_iter().filter_map(|outcome| {
         let count = group.iter().filter(|row| row.outcome == outcome).count();
@@ -292,6 +293,14 @@ fn end(page: &mut Page, result: &SelftestResult) {
         Some(Paint::Bold),
         &format!("{}; {gain}", counted.join(", ")),
     );
+    if result.tried_again() > 0 {
+        let again = format!(
+            "{} of {} came from a second try, since the first verdict was cautious",
+            result.tried_again(),
+            result.rows.len()
+        );
+        page.line(Some(Paint::Dim), &again);
+    }
 }
 
 /// The kind's name, as in JSON.

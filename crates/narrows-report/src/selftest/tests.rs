@@ -52,6 +52,7 @@ fn row(
         planted,
         run,
         found,
+        tries: 1,
         gain,
     }
 }

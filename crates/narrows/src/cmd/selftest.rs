@@ -24,6 +24,10 @@ use std::time::{Duration, Instant};
 /// Exit code after Ctrl-C.
 const STOPPED: u8 = 130;
 
+/// While a run of all plants has taken no longer than this, a cautious verdict is tried once more;
+/// with the try it ends within a minute.
+const TIME_FOR_SECOND_TRIES: Duration = Duration::from_secs(52);
+
 /// Arguments of `selftest`.
 #[derive(clap::Args)]
 #[command(
@@ -85,6 +89,7 @@ fn show(result: &SelftestResult, json: bool) -> anyhow::Result<()> {
 
 /// All cases, run by run, so that a drift of the machine does not always hit the same ones.
 fn run_all(planted: &Planted, cases: &[Case], runs: u32, stop: &AtomicBool) -> Vec<Row> {
+    let begin = Instant::now();
     let bar = bar(cases.len() as u64 * u64::from(runs));
     let mut rows = Vec::new();
     for run in 1..=runs {
@@ -93,7 +98,15 @@ fn run_all(planted: &Planted, cases: &[Case], runs: u32, stop: &AtomicBool) -> V
                 break;
             }
             bar.set_message(format!("{} in {}", case.plant.name(), case.posing.name()));
-            let row = row(planted, case, run);
+            let mut row = row(planted, case, run);
+            // Noise passes; the row says that it is the second.
+            let late = begin.elapsed() > TIME_FOR_SECOND_TRIES * run;
+            if row.outcome == Outcome::Cautious && !late && !stop.load(Ordering::Relaxed) {
+                row = Row {
+                    tries: 2,
+                    ..self::row(planted, case, run)
+                };
+            }
             if !stop.load(Ordering::Relaxed) {
                 rows.push(row);
             }
@@ -136,6 +149,7 @@ fn row(planted: &Planted, case: &Case, run: u32) -> Row {
             .map_or(Outcome::Failed, |found| case.planted.judge(found)),
         found,
         error,
+        tries: 1,
         gain,
     }
 }
