@@ -4,7 +4,7 @@
 //! real driver's locks), then the `soft` device; among equals the order of [`crate::backends`] and
 //! of the API. All APIs are asked, so that the words can say what else is there.
 
-use crate::{Backend, DeviceInfo, Error};
+use crate::{Backend, DeviceInfo, Error, cuda, soft};
 
 /// What a backend says when it is asked for its devices.
 type Answer = Result<Vec<DeviceInfo>, Error>;
@@ -125,6 +125,8 @@ fn choose_auto(backends: Vec<Box<dyn Backend>>, device: Option<&str>) -> Result<
 /// 0 is best.
 fn rank(info: &DeviceInfo) -> u8 {
     match (info.stand_in, info.software) {
+        // One that poses as an API that has real devices elsewhere is only taken by name.
+        (true, _) if info.backend != soft::NAME => 3,
         (true, _) => 2,
         (false, true) => 1,
         (false, false) => 0,
@@ -165,6 +167,9 @@ fn describe(info: &DeviceInfo) -> String {
 fn reason(info: &DeviceInfo, asked: bool, answers: &[(Answer, Box<dyn Backend>)]) -> String {
     let why = match (asked, rank(info)) {
         (true, _) => "as asked for",
+        (false, 0) if info.backend == cuda::NAME => {
+            "a GPU, through its maker's own API (cuda comes before vulkan and opencl)"
+        }
         (false, 0) => "the first GPU found",
         (false, 1) => "no GPU hardware found",
         (false, _) => "no GPU and no driver found",
@@ -289,6 +294,30 @@ mod tests {
             why,
             "soft: soft device (stand-in): no GPU and no driver found; vulkan: no device; \
              opencl: no device"
+        );
+    }
+
+    #[test]
+    fn cuda_comes_first_on_a_gpu_and_a_stand_in_of_it_last() {
+        let vulkan = || Box::new(Listed("vulkan", Some(vec![("RTX", false, false)])));
+        let gpu: Vec<Box<dyn Backend>> = vec![
+            Box::new(Listed("cuda", Some(vec![("RTX", false, false)]))),
+            vulkan(),
+        ];
+        let chosen = choose_from(gpu, None, None).unwrap();
+        assert_eq!(taken(&chosen), ("cuda", 0));
+        assert!(
+            chosen.why.contains("cuda comes before vulkan"),
+            "{}",
+            chosen.why
+        );
+        let stand_in: Vec<Box<dyn Backend>> = vec![
+            Box::new(Listed("cuda", Some(vec![("a stand-in", true, true)]))),
+            Box::new(Listed("soft", Some(vec![("soft device", true, true)]))),
+        ];
+        assert_eq!(
+            taken(&choose_from(stand_in, None, None).unwrap()),
+            ("soft", 0)
         );
     }
 

@@ -28,7 +28,7 @@ pub use words::{WordError, parse_duration, show_duration};
 
 /// One GPU API on this machine.
 pub trait Backend: Send + Sync {
-    /// The name used on the command line: `soft`, `vulkan`, `opencl`, later `cuda`, `metal`.
+    /// The name used on the command line: `cuda`, `vulkan`, `opencl`, `soft`.
     fn name(&self) -> &'static str;
 
     /// Devices in the order the API lists them. An API that is not installed is
@@ -73,6 +73,7 @@ pub trait Lane: Send {
 /// All backends compiled in, best first (real APIs before `soft`).
 pub fn backends() -> Vec<Box<dyn Backend>> {
     vec![
+        Box::new(cuda::CudaBackend),
         Box::new(vulkan::VulkanBackend),
         Box::new(opencl::OpenclBackend),
         Box::new(soft::SoftBackend::default()),

@@ -10,6 +10,7 @@
 mod common;
 
 use ash::vk;
+use narrows_gpu::cuda::CudaBackend;
 use narrows_gpu::opencl::OpenclBackend;
 use narrows_gpu::vulkan::VulkanBackend;
 use narrows_gpu::{Backend, Error, Precision, Work};
@@ -74,15 +75,16 @@ fn child(case: &str, environment: &[(&str, &Path)]) -> String {
 /// there: both end in the same error of `dlopen`.
 fn broken_loaders_are_no_loaders() {
     let folder = tempfile::tempdir().unwrap();
-    for library in ["libvulkan.so.1", "libOpenCL.so.1"] {
+    for library in ["libvulkan.so.1", "libOpenCL.so.1", "libcuda.so.1"] {
         std::fs::write(folder.path().join(library), "not a library").unwrap();
     }
     let text = child("devices", &[("LD_LIBRARY_PATH", folder.path())]);
     for line in [
         "vulkan NoLoader vulkan: no loader: libvulkan.so.1 could not be opened (",
         "opencl NoLoader opencl: no loader: libOpenCL.so.1 could not be opened (",
+        "cuda NoLoader cuda: no loader: libcuda.so.1 could not be opened (",
         "auto soft: narrows software device",
-        "no GPU and no driver found; vulkan: no loader; opencl: no loader",
+        "no GPU and no driver found; cuda: no loader; vulkan: no loader; opencl: no loader",
         "install a Vulkan loader",
         "install an OpenCL loader",
     ] {
@@ -150,7 +152,7 @@ fn under_validation(case: &str) -> String {
 
 /// Child: what each backend and `auto` say.
 fn print_answers() {
-    let backends: [&dyn Backend; 2] = [&VulkanBackend, &OpenclBackend];
+    let backends: [&dyn Backend; 3] = [&VulkanBackend, &OpenclBackend, &CudaBackend];
     for backend in backends {
         let name = backend.name();
         let asked = [backend.devices().err(), backend.open(0).err()];
