@@ -17,6 +17,7 @@ mod scan;
 mod selftest;
 mod text;
 mod trace;
+mod tune;
 mod words;
 
 pub use compare::{compare_json, compare_text};
@@ -26,6 +27,7 @@ pub use issue::{Object, Private, issue_text};
 pub use scan::scan_text;
 pub use selftest::{selftest_json, selftest_text};
 pub use trace::{trace_json, trace_text};
+pub use tune::{tune_json, tune_text};
 
 use narrows_model::scan::ScanResult;
 

@@ -16,6 +16,9 @@ pub enum Error {
     /// A request that cannot become a plan.
     #[error("{0}")]
     Request(String),
+    /// A point that the device cannot run; the words are the device's.
+    #[error("{0}")]
+    Impossible(String),
     /// A thread or worker process did not answer.
     #[error("{who} gave no answer within {limit:?}; the driver may hang")]
     Silent {

@@ -2,8 +2,10 @@
 //! same rounds and the same file as a real run. Statistics are tested on this.
 
 use crate::Error;
+use crate::live::drive::{Driver, buckets};
 use crate::run::BlockSource;
 use crate::samples::{Block, Point};
+use narrows_gpu::soft::SoftConfig;
 use narrows_gpu::soft::sim::Sim;
 use std::time::Duration;
 
@@ -20,6 +22,13 @@ impl Simulated {
     }
 }
 
+impl Simulated {
+    /// The same machine with another device: for tests that plant a law of their own.
+    pub fn reconfigure(&mut self, config: SoftConfig) {
+        self.sim.reconfigure(config);
+    }
+}
+
 impl BlockSource for Simulated {
     fn block(&mut self, point: &Point, baseline: bool) -> Result<Block, Error> {
         let width = if baseline {
@@ -27,16 +36,20 @@ impl BlockSource for Simulated {
         } else {
             point.threads.max(point.processes)
         };
-        let block = self
-            .sim
-            .block(point.strategy.lane_spec(), width, self.length);
+        let (mut latency, mut longest) = (Driver::histogram()?, 0);
+        let spec = point.strategy.lane_spec();
+        let block = self.sim.block_with(spec, width, self.length, &mut |took| {
+            let took = took.as_nanos() as u64;
+            latency.saturating_record(took);
+            longest = longest.max(took);
+        });
         Ok(Block {
             start_ns: block.start.as_nanos() as u64,
             wall_ns: block.wall.as_nanos() as u64,
             ops: block.ops,
             cpu_ns: None,
-            latency: Vec::new(),
-            max_latency_ns: 0,
+            latency: buckets(&latency),
+            max_latency_ns: longest,
         })
     }
 }

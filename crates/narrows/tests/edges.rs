@@ -15,7 +15,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("narrows-symbols", &["narrows-trace"]),
     ("narrows-scan", &["narrows-gate", "narrows-gpu"]),
     ("narrows-model", &["narrows-scan", "narrows-trace"]),
-    ("narrows-report", &["narrows-model"]),
+    (
+        "narrows-tune",
+        &["narrows-gpu", "narrows-model", "narrows-scan"],
+    ),
+    ("narrows-report", &["narrows-model", "narrows-tune"]),
     (
         "narrows",
         &[
@@ -27,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "narrows-scan",
             "narrows-symbols",
             "narrows-trace",
+            "narrows-tune",
         ],
     ),
 ];

@@ -157,14 +157,32 @@ impl Sim {
         self.now += time.as_nanos() as f64;
     }
 
-    /// Runs a block of `length` at `threads` threads: each thread goes round until its first op
-    /// that ends after `length`. Only depth 1 and waits for the op's event are simulated.
+    /// Gives the machine another device; its noise and its clock go on.
+    pub fn reconfigure(&mut self, config: SoftConfig) {
+        self.config = config;
+    }
+
+    /// Runs a block of `length` at `threads` threads: each thread keeps `spec.depth` submissions
+    /// in flight, and each of them goes round until the first time that ends after `length`. All
+    /// waits are simulated as waits for the op's event.
     pub fn block(&mut self, spec: LaneSpec, threads: u32, length: Duration) -> SimBlock {
+        self.block_with(spec, threads, length, &mut |_| ())
+    }
+
+    /// [`Sim::block`]; `latency` is told how long each submission took, from the submit on.
+    pub fn block_with(
+        &mut self,
+        spec: LaneSpec,
+        threads: u32,
+        length: Duration,
+        latency: &mut dyn FnMut(Duration),
+    ) -> SimBlock {
         let law = self.config.law(spec, threads);
         self.drift();
         let start = self.now;
         let stop = start + length.as_nanos() as f64;
-        let (rounds, end) = self.rounds(&law, threads, start, stop);
+        let width = (threads as usize, spec.depth.max(1) as usize);
+        let (rounds, end) = self.rounds(&law, width, start, stop, latency);
         self.now = end;
         SimBlock {
             start: Duration::from_nanos(start as u64),
@@ -173,9 +191,19 @@ impl Sim {
         }
     }
 
-    /// Events in order of time; each is a thread that arrives at a stage. Stage 0 is host work.
-    fn rounds(&mut self, law: &Law, threads: u32, start: f64, stop: f64) -> (u64, f64) {
-        let mut arrivals: Vec<(f64, usize)> = vec![(start, 0); threads as usize];
+    /// Events in order of time; each is a submission that arrives at a stage. Stage 0 is host work,
+    /// which a thread does for one of its submissions at a time.
+    fn rounds(
+        &mut self,
+        law: &Law,
+        (threads, depth): (usize, usize),
+        start: f64,
+        stop: f64,
+        latency: &mut dyn FnMut(Duration),
+    ) -> (u64, f64) {
+        let mut arrivals: Vec<(f64, usize)> = vec![(start, 0); threads * depth];
+        let mut submitted: Vec<f64> = vec![start; threads * depth];
+        let mut host_free: Vec<f64> = vec![start; threads];
         let mut free: Vec<Vec<f64>> = law
             .stages
             .iter()
@@ -185,13 +213,19 @@ impl Sim {
         if law.round().is_zero() {
             return (0, start);
         }
-        while let Some(thread) = earliest(arrivals.iter().map(|a| a.0)) {
-            let (at, stage) = arrivals[thread];
+        while let Some(flight) = earliest(arrivals.iter().map(|a| a.0)) {
+            let (at, stage) = arrivals[flight];
             if at == f64::INFINITY {
                 break;
             }
             let end = match stage.checked_sub(1) {
-                None => at + self.stretch(at, law.host),
+                None => {
+                    let begin = at.max(host_free[flight % threads]);
+                    let end = begin + self.stretch(begin, law.host);
+                    host_free[flight % threads] = end;
+                    submitted[flight] = begin;
+                    end
+                }
                 Some(index) => {
                     let servers = &mut free[index];
                     let Some(server) = earliest(servers.iter().copied()) else {
@@ -203,11 +237,12 @@ impl Sim {
                     end
                 }
             };
-            arrivals[thread] = (end, stage + 1);
+            arrivals[flight] = (end, stage + 1);
             if stage == law.stages.len() {
                 rounds += 1;
                 last = last.max(end);
-                arrivals[thread] = if end >= stop {
+                latency(Duration::from_nanos((end - submitted[flight]) as u64));
+                arrivals[flight] = if end >= stop {
                     (f64::INFINITY, 0)
                 } else {
                     (end, 0)

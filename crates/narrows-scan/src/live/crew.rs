@@ -10,10 +10,13 @@ use narrows_gpu::{Device, Lane};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Beyond a block's own length, how long a thread may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long threads may take to give their lanes back before others are made.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a thread is asked to do.
 struct Job {
@@ -232,15 +235,18 @@ fn member_main(
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        for member in self.members.drain(..) {
-            let Member {
-                jobs,
-                answers,
-                thread,
-            } = member;
-            drop((jobs, answers));
+        let threads: Vec<_> = self
+            .members
+            .drain(..)
+            .filter_map(|member| member.thread)
+            .collect();
+        let begin = Instant::now();
+        for thread in threads {
+            while !thread.is_finished() && begin.elapsed() < FAREWELL {
+                std::thread::sleep(Duration::from_micros(100));
+            }
             // A thread that hangs in the driver would hang us too: leave it to the process's end.
-            if let Some(thread) = thread.filter(JoinHandle::is_finished) {
+            if thread.is_finished() {
                 drop(thread.join());
             }
         }

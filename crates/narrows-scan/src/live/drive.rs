@@ -31,12 +31,16 @@ pub(crate) struct Driver {
 
 impl Driver {
     pub(crate) fn new() -> Result<Self, crate::Error> {
-        let latency = Histogram::new_with_bounds(1, LONGEST_NS, 2)
-            .map_err(|e| crate::Error::Request(format!("latency histogram: {e}")))?;
         Ok(Driver {
             in_flight: VecDeque::new(),
-            latency,
+            latency: Self::histogram()?,
         })
+    }
+
+    /// An empty histogram of latencies.
+    pub(crate) fn histogram() -> Result<Histogram<u64>, crate::Error> {
+        Histogram::new_with_bounds(1, LONGEST_NS, 2)
+            .map_err(|e| crate::Error::Request(format!("latency histogram: {e}")))
     }
 
     /// Keeps `depth` submissions of `batch` ops in flight until `length` has passed, then waits
@@ -83,7 +87,7 @@ impl Driver {
     }
 }
 
-fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+pub(crate) fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     histogram
         .iter_recorded()
         .map(|step| {

@@ -1,9 +1,12 @@
 //! Blocks on a real device: threads of this process (`crew`) and worker processes (`pool`).
 
+mod bench;
 mod crew;
 pub(crate) mod drive;
 mod pool;
 pub mod worker;
+
+pub use bench::Bench;
 
 use crate::Error;
 use crate::clock::Monotonic;
@@ -50,6 +53,17 @@ impl Live {
         device: &dyn Device,
         workers: &WorkerCommand,
     ) -> Result<(Live, Vec<LeftOut>), Error> {
+        let (mut live, left_out) = Live::cold(plan, device, workers)?;
+        live.warm_up(plan, &left_out)?;
+        Ok((live, left_out))
+    }
+
+    /// [`Live::new`] without the warm-up: every block is [`BLOCK`] long.
+    fn cold(
+        plan: &Plan,
+        device: &dyn Device,
+        workers: &WorkerCommand,
+    ) -> Result<(Live, Vec<LeftOut>), Error> {
         let mut left_out = Vec::new();
         let strategies = plan.strategies();
         let threaded: Vec<_> = strategies
@@ -85,13 +99,12 @@ impl Live {
                 leave_out(plan, *strategy, 0, &why, &mut left_out);
             }
         }
-        let mut live = Live {
+        let live = Live {
             crew,
             pools,
             lengths: Vec::new(),
             begin: Monotonic::now(),
         };
-        live.warm_up(plan, &left_out)?;
         Ok((live, left_out))
     }
 
@@ -102,10 +115,7 @@ impl Live {
                 continue;
             }
             let block = self.block(point, false)?;
-            let width = u64::from(point.threads.max(point.processes));
-            let submissions = block.ops / u64::from(point.strategy.batch).max(1);
-            let per_op = Duration::from_nanos(block.wall_ns * width / submissions.max(1));
-            let length = (per_op * OPS_PER_BLOCK).clamp(BLOCK, LONGEST_BLOCK);
+            let length = (per_op(point, &block) * OPS_PER_BLOCK).clamp(BLOCK, LONGEST_BLOCK);
             match self.lengths.iter_mut().find(|(s, _)| *s == point.strategy) {
                 Some((_, longest)) => *longest = length.max(*longest),
                 None => self.lengths.push((point.strategy, length)),
@@ -123,9 +133,28 @@ impl Live {
     }
 }
 
+/// Thread time of a submission.
+fn per_op(point: &Point, block: &Block) -> Duration {
+    let width = u64::from(point.threads.max(point.processes));
+    let submissions = block.ops / u64::from(point.strategy.batch).max(1);
+    Duration::from_nanos(block.wall_ns * width / submissions.max(1))
+}
+
 impl BlockSource for Live {
     fn block(&mut self, point: &Point, baseline: bool) -> Result<Block, Error> {
         let length = self.length(point.strategy);
+        self.block_of(point, baseline, length)
+    }
+}
+
+impl Live {
+    /// A block of this length.
+    fn block_of(
+        &mut self,
+        point: &Point,
+        baseline: bool,
+        length: Duration,
+    ) -> Result<Block, Error> {
         if point.strategy.pool {
             let width = if baseline { 1 } else { point.processes };
             let pool = self.pools.iter_mut().find(|p| p.has(point.strategy));

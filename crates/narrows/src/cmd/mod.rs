@@ -10,6 +10,7 @@ pub(crate) mod scan;
 pub(crate) mod selftest;
 pub(crate) mod top;
 pub(crate) mod trace;
+pub(crate) mod tune;
 
 use clap::Subcommand;
 use std::process::ExitCode;
@@ -19,6 +20,8 @@ use std::process::ExitCode;
 pub(crate) enum Command {
     /// Measure how GPU submission scales with threads on this machine
     Scan(scan::Args),
+    /// Find the setting that helps on this machine, and measure by how much
+    Tune(tune::Args),
     /// Make every output again from a samples file
     Report(report::Args),
     /// Run a program with the probe inside: its GPU calls, and who waited for whom
@@ -47,6 +50,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(args) => scan::run(args),
+        Command::Tune(args) => tune::run(args),
         Command::Report(args) => report::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Explain(args) => explain::run(args),

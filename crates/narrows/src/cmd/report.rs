@@ -12,7 +12,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = "Example: narrows report narrows-scan-20251220-181500.jsonl --json")]
 pub(crate) struct Args {
-    /// A samples file of scan, or a folder of trace
+    /// A samples file of scan or tune, or a folder of trace
     pub(crate) file: PathBuf,
     /// Print the result as JSON (docs/json.md)
     #[arg(long)]
@@ -45,6 +45,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let why = "--issue needs a trace: narrows trace --scale 1,4 -- COMMAND makes one";
         return Err(WrongInput(why.into()).into());
     }
+    if narrows_tune::is_tune(&args.file) {
+        return tuned(&args);
+    }
     let style = Style::new(args.json, args.reference.as_deref())?;
     let samples = narrows_scan::samples::read(&args.file).map_err(WrongInput::from_error)?;
     match &args.html {
@@ -57,6 +60,18 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             show(&samples, &style)?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The result of a search, from its samples file.
+fn tuned(args: &Args) -> anyhow::Result<ExitCode> {
+    if args.html.is_some() || args.reference.is_some() {
+        let why =
+            "a samples file of tune has no --html and no --reference; it prints text or --json";
+        return Err(WrongInput(why.into()).into());
+    }
+    let samples = narrows_tune::read(&args.file).map_err(WrongInput::from_error)?;
+    super::tune::show(&samples, args.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
