@@ -1,14 +1,19 @@
-/* What both reference programs share: threads that start together, a fixed time, ops per second.
+/* What the reference programs share (C, and C++ for CUDA): threads that start together, a fixed time, ops per second.
    The including file defines `struct lane` and `void op(struct lane *)`. */
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef __cplusplus
+#include <atomic>
+using namespace std;
+#else
+#include <stdatomic.h>
+#endif
 
 struct lane;
 static void op(struct lane *lane);
@@ -36,7 +41,7 @@ static void *worker(void *lane) {
     unsigned long ops = 0;
     pthread_barrier_wait(&gate);
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        op(lane);
+        op((struct lane *)lane);
         ops++;
     }
     return (void *)ops;
@@ -44,7 +49,7 @@ static void *worker(void *lane) {
 
 /* Runs one thread per lane and prints ops per second over the wall time until the last ends. */
 static void measure_at_once(void *lanes, size_t lane_size, int count, double seconds) {
-    pthread_t *threads = calloc((size_t)count, sizeof *threads);
+    pthread_t *threads = (pthread_t *)calloc((size_t)count, sizeof *threads);
     pthread_barrier_init(&gate, NULL, (unsigned)count + 1);
     for (int i = 0; i < count; i++) {
         pthread_create(&threads[i], NULL, worker, (char *)lanes + (size_t)i * lane_size);
@@ -74,7 +79,7 @@ struct member {
 static atomic_int arrived, opened;
 
 static void *member_main(void *argument) {
-    struct member *self = argument;
+    struct member *self = (struct member *)argument;
     for (;;) {
         sem_wait(&self->wake);
         int round = atomic_load(&opened) + 1;
@@ -113,7 +118,7 @@ static void block(struct member *members, int width, double length, double *ops,
 /* The same in short blocks that take turns with one thread, as `narrows scan` measures: a driver
    and a scheduler that take their time to settle are then met in the same state. */
 static void measure_in_blocks(void *lanes, size_t lane_size, int count, double seconds, double length) {
-    struct member *members = calloc((size_t)count, sizeof *members);
+    struct member *members = (struct member *)calloc((size_t)count, sizeof *members);
     for (int i = 0; i < count; i++) {
         pthread_t thread;
         members[i].lane = (struct lane *)((char *)lanes + (size_t)i * lane_size);
