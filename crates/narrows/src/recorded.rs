@@ -7,7 +7,8 @@ use crate::failure::WrongInput;
 use narrows_model::layers::Rules;
 use narrows_model::trace::run::{self, Run};
 use narrows_model::trace::{
-    Input, Places, ProcessRecord, Recording, Summary, modules_at, recording, summarise, wanted,
+    Input, Places, ProcessRecord, Recording, Summary, device_use, modules_at, recording, summarise,
+    wanted,
 };
 use narrows_symbols::names;
 use narrows_trace::CodeAddr;
@@ -57,12 +58,16 @@ impl Recorded {
     /// The summary, with names for all sites.
     pub(crate) fn summary(&self) -> Summary {
         let places = places(&self.recording, &wanted(&self.recording));
-        summarise(Input {
+        let summary = summarise(Input {
             recording: &self.recording,
             run: self.run.as_ref(),
             rules: &self.rules,
             places: &places,
-        })
+        });
+        Summary {
+            device: device_use(&self.trace),
+            ..summary
+        }
     }
 }
 

@@ -19,11 +19,13 @@ const FUNCTIONS: &str = "functions";
 const UNWRAPPED: &str = "unwrapped";
 /// `API.uncovered`: what cannot be seen of the interface.
 const UNCOVERED: &str = "uncovered";
+/// `API.gpu-times`: how GPU times were taken, or why not.
+const GPU_TIMES: &str = "gpu-times";
 
 /// What the probe could see, over all processes.
 pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
     let mut hooked: BTreeMap<String, u64> = BTreeMap::new();
-    let mut unseen = BTreeSet::new();
+    let (mut unseen, mut gpu_times) = (BTreeSet::new(), BTreeSet::new());
     for process in &recording.processes {
         let mut own: BTreeMap<&str, u64> = BTreeMap::new();
         for (key, value) in &process.notes {
@@ -34,6 +36,9 @@ pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
                     unseen.insert(format!("{api}: {count} functions could not be wrapped"));
                 }
                 (Some(FUNCTIONS), _, Ok(count)) => *own.entry(api).or_default() += count,
+                (Some(GPU_TIMES), ..) => {
+                    gpu_times.insert(format!("{api}: {value}"));
+                }
                 (Some(UNCOVERED), ..) => {
                     unseen.insert(format!("{api}: {value}"));
                 }
@@ -50,6 +55,7 @@ pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
         hooked,
         called: u64::try_from(called.len()).unwrap_or(u64::MAX),
         unseen: unseen.into_iter().collect(),
+        gpu_times: gpu_times.into_iter().collect(),
     }
 }
 

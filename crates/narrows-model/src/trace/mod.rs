@@ -6,6 +6,7 @@
 //! naming addresses `narrows-symbols`', showing the summary `narrows-report`'s.
 
 mod calls;
+mod device;
 mod from_trace;
 mod health;
 mod places;
@@ -18,6 +19,7 @@ mod types;
 mod waits;
 
 pub use calls::{layer_of, name_of};
+pub use device::device_use;
 pub use from_trace::{Ledgers, recording};
 pub use places::{Place, Places, modules_at, wanted};
 pub use recording::{
@@ -26,7 +28,9 @@ pub use recording::{
 };
 pub use summary::{Input, summarise};
 pub use times::Times;
-pub use types::{LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
+pub use types::{
+    DeviceUse, LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait,
+};
 pub use waits::layer_of_wait;
 pub(crate) use waits::thread_name;
 

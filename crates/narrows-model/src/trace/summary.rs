@@ -50,6 +50,7 @@ pub fn summarise(input: Input<'_>) -> Summary {
         threads: calls::threads(recording),
         coverage: health::coverage(recording),
         lost: health::lost(recording),
+        device: None,
         own_cost: health::own_cost(recording),
         damage: recording.damage.clone(),
     }

@@ -169,6 +169,26 @@ fn calls_are_summed_over_threads_and_sorted() {
 }
 
 #[test]
+fn the_total_of_calls_that_were_timed_in_part_is_scaled() {
+    let mut process = process();
+    let row = &mut process.threads[0].calls[0];
+    row.untimed = 6;
+    let wanted = row.call;
+    let name = process.calls[&wanted].name.clone();
+    let before = summary(&one(process.clone()));
+    let row = before
+        .calls
+        .iter()
+        .find(|row| row.call.name == name)
+        .expect("the call");
+    // 100, 300 and 200 ns, and six calls of which only the number is known.
+    assert_eq!((row.call.count, row.untimed), (9, 6));
+    assert_eq!(row.call.total_ns, 1_800);
+    assert_eq!(row.call.mean_ns, Some(200.0));
+    assert_eq!(row.call.max_ns, Some(300));
+}
+
+#[test]
 fn a_lock_row_names_site_owner_and_acquisitions() {
     let summary = summary(&one(process()));
     let row = summary

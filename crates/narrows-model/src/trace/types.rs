@@ -37,6 +37,9 @@ pub struct Summary {
     pub processes: Vec<Process>,
     /// Threads, busiest first.
     pub threads: Vec<Thread>,
+    /// Use of the device by its own clock; `None`: GPU times were not asked for, or none came.
+    #[serde(default)]
+    pub device: Option<DeviceUse>,
     /// What the probe could see.
     pub coverage: TraceCoverage,
     /// What was not recorded.
@@ -45,6 +48,15 @@ pub struct Summary {
     pub own_cost: Option<OwnCost>,
     /// What could not be read of the trace.
     pub damage: Vec<String>,
+}
+
+/// What the device did, from GPU times.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceUse {
+    /// Share of the time between its first and its last recorded work in which it had any.
+    pub busy: f64,
+    /// Pieces of work that are in the timeline.
+    pub spans: u64,
 }
 
 /// Sums of one layer.
@@ -175,4 +187,7 @@ pub struct TraceCoverage {
     pub called: u64,
     /// What could not be seen, one line each.
     pub unseen: Vec<String>,
+    /// Where GPU times were asked for: `API: ` and how they were taken, or why they were not.
+    #[serde(default)]
+    pub gpu_times: Vec<String>,
 }

@@ -369,6 +369,7 @@ pub(crate) fn serialised() -> Explanation {
             hooked: [("cuda".into(), 700), ("pthread".into(), 40)].into(),
             called: 12,
             unseen: vec!["cublas is statically linked: its own locks have no names".into()],
+            gpu_times: Vec::new(),
         }),
         lost: Some(Lost {
             events: 0,

@@ -3,7 +3,7 @@ use narrows_model::layers::Layer;
 use narrows_model::result::{Call, Lost, OwnCost, Owner, Site, Wait};
 use narrows_model::trace::run::Ended;
 use narrows_model::trace::{
-    LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait,
+    DeviceUse, LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait,
 };
 
 fn call(name: &str, layer: Layer, count: u64, total_ns: u64) -> TraceCall {
@@ -157,12 +157,17 @@ fn full() -> Summary {
             hooked: [("libc".into(), 30), ("vulkan".into(), 41)].into(),
             called: 12,
             unseen: vec!["private tables of cuGetExportTable".into()],
+            gpu_times: vec!["cuda: CUPTI activity records, /opt/lib/libcupti.so.13".into()],
         },
         lost: Lost {
             events: 5,
             recorded: 123_456,
             reasons: vec!["5 timeline events: the timeline was full".into()],
         },
+        device: Some(DeviceUse {
+            busy: 0.432,
+            spans: 12_345,
+        }),
         own_cost: Some(OwnCost {
             ns_per_event: 19.7,
             events: 123_461,
@@ -191,12 +196,14 @@ fn bare() -> Summary {
             hooked: [].into(),
             called: 0,
             unseen: Vec::new(),
+            gpu_times: Vec::new(),
         },
         lost: Lost {
             events: 0,
             recorded: 0,
             reasons: Vec::new(),
         },
+        device: None,
         own_cost: None,
         damage: Vec::new(),
         ..full()

@@ -308,6 +308,13 @@ fn processes(rows: &[Process]) -> String {
 
 fn caveats(summary: &Summary) -> String {
     let mut text = coverage(&summary.coverage);
+    if let Some(device) = &summary.device {
+        text.push_str(&format!(
+            "device: busy {} of the time from its first to its last work ({})\n",
+            share(Some(device.busy)),
+            plural(device.spans, "span"),
+        ));
+    }
     text.push_str(&lost(&summary.lost));
     text.push_str(&own_cost(summary.own_cost.as_ref()));
     for damage in &summary.damage {
@@ -356,13 +363,16 @@ pub(crate) fn coverage(coverage: &TraceCoverage) -> String {
         "coverage: {} called; hooked: {hooked}",
         plural(coverage.called, "function")
     );
-    if coverage.unseen.is_empty() {
-        text.push('\n');
-        return text;
-    }
-    text.push_str("; not seen:\n");
+    text.push_str(if coverage.unseen.is_empty() {
+        "\n"
+    } else {
+        "; not seen:\n"
+    });
     for line in &coverage.unseen {
         text.push_str(&format!("  {}\n", shorten(line, 96, false)));
+    }
+    for line in &coverage.gpu_times {
+        text.push_str(&format!("GPU times: {}\n", shorten(line, 96, false)));
     }
     text
 }

@@ -5,14 +5,14 @@ const MOST_SPANS: usize = 1 << 20;
 
 /// The spans of one process, over all its queues.
 #[derive(Default)]
-pub(super) struct Spans {
+pub(crate) struct Spans {
     spans: Vec<(u64, u64)>,
     /// How many were left by the last merge.
     merged: usize,
 }
 
 impl Spans {
-    pub(super) fn add(&mut self, begin: u64, end: u64) {
+    pub(crate) fn add(&mut self, begin: u64, end: u64) {
         self.spans.push((begin, end.max(begin)));
         // Disjoint spans stay after a merge: merging again at each further one would never end.
         if self.spans.len() >= MOST_SPANS.max(2 * self.merged) {
@@ -23,7 +23,7 @@ impl Spans {
 
     /// Share of the time between the first and the last span that any span covers; `None`: there
     /// are none.
-    pub(super) fn busy(self) -> Option<f64> {
+    pub(crate) fn busy(self) -> Option<f64> {
         share(&union(self.spans))
     }
 }

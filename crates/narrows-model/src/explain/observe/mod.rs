@@ -5,7 +5,7 @@
 //! number of threads, places and locks, not with the length of the trace.
 
 mod cpu;
-mod gpu;
+pub(crate) mod gpu;
 mod lanes;
 mod naming;
 mod ops;
