@@ -1,12 +1,15 @@
-//! A start gate that threads and processes pass at the same instant.
+//! A start gate that threads and processes pass at the same instant, and [`Counters`] that one process
+//! reads while others count.
 //!
-//! Promises: nobody passes before the opener has seen everybody arrive, and a waiter burns CPU only
+//! The gate promises: nobody passes before the opener has seen everybody arrive, and a waiter burns CPU only
 //! between its arrival and the opening (parking between blocks is the caller's, by channel or
 //! pipe). The page lives on the heap for threads and in a mapped file for processes. This crate is
 //! separate because mapping a file is the one thing in the scan path that safe Rust cannot do.
 
+mod counters;
 mod page;
 
+pub use counters::Counters;
 use page::{Memory, Page};
 use std::path::Path;
 use std::sync::atomic::Ordering;

@@ -95,8 +95,13 @@ impl Memory {
 }
 
 fn map(file: &File, path: &Path) -> Result<MmapRaw, Error> {
+    map_file(file, path, FILE_BYTES as usize)
+}
+
+/// The first `bytes` of `file`, shared.
+pub(crate) fn map_file(file: &File, path: &Path, bytes: usize) -> Result<MmapRaw, Error> {
     MmapOptions::new()
-        .len(FILE_BYTES as usize)
+        .len(bytes)
         .map_raw(file)
         .map_err(|source| failed(path, source))
 }

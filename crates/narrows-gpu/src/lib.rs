@@ -9,6 +9,7 @@ mod calibrate;
 mod choose;
 pub mod cuda;
 mod error;
+pub mod library;
 mod matmul;
 pub mod opencl;
 pub mod soft;
@@ -16,6 +17,11 @@ mod spec;
 mod types;
 pub mod vulkan;
 mod words;
+
+/// The inputs of a matmul and the CPU reference, for programs that compute the same op elsewhere.
+pub mod reference {
+    pub use crate::matmul::Inputs;
+}
 
 pub use choose::{Chosen, choose, choose_from};
 pub use error::Error;

@@ -9,7 +9,8 @@ use crate::{Error, Precision, Work};
 const CHECKED: usize = 1 << 14;
 
 /// Two matrices, already rounded to the precision.
-pub(crate) struct Inputs {
+#[derive(Clone, Debug)]
+pub struct Inputs {
     n: usize,
     precision: Precision,
     a: Vec<f32>,
@@ -18,7 +19,7 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Random numbers from -1 to 1, the same in every run.
-    pub(crate) fn new(n: u32, precision: Precision) -> Self {
+    pub fn new(n: u32, precision: Precision) -> Self {
         let n = n as usize;
         let mut state = 0x6e61_7272_6f77_7321_u64;
         let mut matrix = || -> Vec<f32> {
@@ -34,7 +35,7 @@ impl Inputs {
     }
 
     /// `A` and `B` as the device reads them.
-    pub(crate) fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
+    pub fn bytes(&self) -> (Vec<u8>, Vec<u8>) {
         (
             to_bytes(&self.a, self.precision),
             to_bytes(&self.b, self.precision),
@@ -44,7 +45,7 @@ impl Inputs {
     /// Compares the device's `C`; the largest error relative to `sum |a_ik b_kj|`, the quantity
     /// that bounds rounding errors of a sum of products (Higham, *Accuracy and Stability of
     /// Numerical Algorithms*, 2002, section 3.1).
-    pub(crate) fn check(&self, backend: &'static str, c: &[u8]) -> Result<f64, Error> {
+    pub fn check(&self, backend: &'static str, c: &[u8]) -> Result<f64, Error> {
         let got = from_bytes(c, self.precision);
         let limit = self.limit();
         let total = self.n * self.n;

@@ -9,6 +9,7 @@
 pub mod compare;
 pub mod explain;
 pub mod fits;
+pub mod ladder;
 pub mod layers;
 pub mod reference;
 pub mod result;

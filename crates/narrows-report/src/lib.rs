@@ -13,6 +13,7 @@ mod explain;
 pub mod export;
 mod html;
 mod issue;
+mod ladder;
 mod scan;
 mod selftest;
 mod text;
@@ -22,8 +23,9 @@ mod words;
 
 pub use compare::{compare_json, compare_text};
 pub use explain::{explain_json, explain_text};
-pub use html::{explain_html, scan_html};
+pub use html::{explain_html, ladder_html, scan_html};
 pub use issue::{Object, Private, issue_text};
+pub use ladder::{ladder_json, ladder_text};
 pub use scan::scan_text;
 pub use selftest::{selftest_json, selftest_text};
 pub use trace::{trace_json, trace_text};

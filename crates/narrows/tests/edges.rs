@@ -14,7 +14,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("narrows-probe", &["narrows-trace"]),
     ("narrows-symbols", &["narrows-trace"]),
     ("narrows-scan", &["narrows-gate", "narrows-gpu"]),
-    ("narrows-model", &["narrows-scan", "narrows-trace"]),
+    (
+        "narrows-ladder",
+        &["narrows-gate", "narrows-gpu", "narrows-scan"],
+    ),
+    (
+        "narrows-model",
+        &["narrows-ladder", "narrows-scan", "narrows-trace"],
+    ),
     (
         "narrows-tune",
         &["narrows-gpu", "narrows-model", "narrows-scan"],
@@ -24,6 +31,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         "narrows",
         &[
             "narrows-gpu",
+            "narrows-ladder",
             "narrows-model",
             "narrows-planted",
             "narrows-probe",

@@ -29,6 +29,9 @@ use crate::{Backend, Device, DeviceInfo, Error};
 /// Backend name.
 pub(crate) const NAME: &str = "opencl";
 
+/// The kernels' source, for programs that run the same op through another binding.
+pub const KERNELS: &str = include_str!("kernels.cl");
+
 /// OpenCL as a backend.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenclBackend;

@@ -14,7 +14,6 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
-const SOURCE: &str = include_str!("kernels.cl");
 /// Rows and columns of `C` per work item of the matmul kernel.
 const BLOCK: usize = 4;
 /// Edge of its work groups.
@@ -150,7 +149,7 @@ impl Job {
 }
 
 fn compile(shared: &Shared, options: &CStr) -> Result<Program, Error> {
-    let program = cl3::program::create_program_with_source(shared.context.raw(), &[SOURCE]);
+    let program = cl3::program::create_program_with_source(shared.context.raw(), &[super::KERNELS]);
     let program = Program::new(status("clCreateProgramWithSource", program)?);
     let device = shared.id.0;
     let built =

@@ -8,7 +8,7 @@ use super::table::{WIDEST_INTERVAL, is_baseline, log_ratio};
 use crate::stats::Estimate;
 use narrows_scan::samples::Samples;
 
-pub(super) fn self_check(samples: &Samples) -> SelfCheck {
+pub(crate) fn self_check(samples: &Samples) -> SelfCheck {
     let points = &samples.header.points;
     let pairs = samples
         .pairs

@@ -13,6 +13,7 @@ mod types;
 mod verdict;
 
 pub use explained::{Target, to_explain};
+pub(crate) use gate::self_check;
 pub use table::{CPU_LIMIT, WIDEST_INTERVAL, strategy_name};
 pub(crate) use table::{is_baseline, log_ratio, throughput};
 pub use types::*;
@@ -34,7 +35,7 @@ pub fn analyse(samples: &Samples) -> ScanResult {
         .map(|r| r.result)
         .collect();
     let best = best::mark(&mut points);
-    let self_check = gate::self_check(samples);
+    let self_check = self_check(samples);
     let left_out: Vec<LeftOutResult> = samples
         .left_out
         .iter()
@@ -88,6 +89,25 @@ pub fn analyse(samples: &Samples) -> ScanResult {
     }
 }
 
+/// The rows of a table alone, without fits and verdict: baseline first, then ascending.
+pub(crate) fn rows(samples: &Samples) -> Vec<PointResult> {
+    let groups = table::groups(samples);
+    groups
+        .into_iter()
+        .flat_map(|g| g.rows)
+        .map(|r| r.result)
+        .collect()
+}
+
+pub(crate) fn end_result(end: &End) -> EndResult {
+    EndResult {
+        reason: end.reason,
+        detail: end.detail.clone(),
+        elapsed_ns: end.elapsed_ns,
+        load_after: end.load_after,
+    }
+}
+
 fn calibration(c: Calibration) -> CalibrationResult {
     let ns = |d: std::time::Duration| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX);
     CalibrationResult {
@@ -106,13 +126,4 @@ fn left_out(header: &Header, left_out: &LeftOut) -> Option<LeftOutResult> {
         processes: point.processes,
         why: left_out.why.clone(),
     })
-}
-
-fn end_result(end: &End) -> EndResult {
-    EndResult {
-        reason: end.reason,
-        detail: end.detail.clone(),
-        elapsed_ns: end.elapsed_ns,
-        load_after: end.load_after,
-    }
 }

@@ -43,7 +43,7 @@ impl Scale {
     }
 }
 
-fn at(value: f64) -> String {
+pub(super) fn at(value: f64) -> String {
     format!("{value:.1}")
 }
 
@@ -88,7 +88,7 @@ pub(super) fn chart(html: &mut Html, curves: &[Curve], what: &str) -> bool {
     true
 }
 
-fn line(html: &mut Html, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
+pub(super) fn line(html: &mut Html, class: &str, [x1, y1, x2, y2]: [f64; 4]) {
     html.open(
         "line",
         &[

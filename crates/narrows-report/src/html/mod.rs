@@ -5,12 +5,15 @@
 
 mod chart;
 mod data;
+mod ladder;
+mod ladder_chart;
 mod markup;
 mod scan;
 mod sections;
 mod tables;
 mod waterfall;
 
+pub use ladder::ladder_html;
 pub use scan::scan_html;
 
 use crate::Error;
@@ -63,8 +66,15 @@ pub fn explain_html(
     ))
 }
 
-/// The frame around all sections.
+/// The page of a verdict.
 fn page(title: &str, verdict: &Verdict, parts: Vec<Section>, data: Option<&str>) -> String {
+    let mut html = Html::default();
+    answer(&mut html, verdict);
+    frame(title, html, parts, data)
+}
+
+/// The frame around the answer and all sections.
+fn frame(title: &str, answer: Html, parts: Vec<Section>, data: Option<&str>) -> String {
     let mut html = Html::default();
     html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
         .open("meta", &[("http-equiv", "Content-Security-Policy"), ("content", POLICY)])
@@ -87,7 +97,7 @@ fn page(title: &str, verdict: &Verdict, parts: Vec<Section>, data: Option<&str>)
             .raw("</li>\n");
     }
     html.raw("</ul></nav>\n</header>\n<main>\n");
-    answer(&mut html, verdict);
+    html.append(answer);
     for part in parts {
         html.open(
             "section",

@@ -4,6 +4,7 @@ pub(crate) mod audit;
 pub(crate) mod compare;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod ladder;
 pub(crate) mod report;
 pub(crate) mod report_trace;
 pub(crate) mod scan;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Scan(scan::Args),
     /// Find the setting that helps on this machine, and measure by how much
     Tune(tune::Args),
+    /// The same matmul on rising software rungs: on which step does scaling collapse?
+    Ladder(ladder::Args),
     /// Make every output again from a samples file
     Report(report::Args),
     /// Run a program with the probe inside: its GPU calls, and who waited for whom
@@ -41,6 +44,9 @@ pub(crate) enum Command {
     /// A worker of the process pool (started by scan itself)
     #[command(name = "pool-worker", hide = true)]
     PoolWorker(scan::WorkerArgs),
+    /// One rung of the ladder (started by ladder itself)
+    #[command(name = "ladder-rung", hide = true)]
+    LadderRung(ladder::RungArgs),
     /// The program that scan's second pass watches (started by scan itself)
     #[command(name = "scan-pass", hide = true)]
     ScanPass(scan::PassArgs),
@@ -51,6 +57,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Scan(args) => scan::run(args),
         Command::Tune(args) => tune::run(args),
+        Command::Ladder(args) => ladder::run(args),
+        Command::LadderRung(args) => ladder::run_rung(args),
         Command::Report(args) => report::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Explain(args) => explain::run(args),

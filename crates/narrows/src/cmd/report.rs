@@ -12,7 +12,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = "Example: narrows report narrows-scan-20251220-181500.jsonl --json")]
 pub(crate) struct Args {
-    /// A samples file of scan or tune, or a folder of trace
+    /// A samples file of scan, tune or ladder, or a folder of trace
     pub(crate) file: PathBuf,
     /// Print the result as JSON (docs/json.md)
     #[arg(long)]
@@ -47,6 +47,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     if narrows_tune::is_tune(&args.file) {
         return tuned(&args);
+    }
+    if narrows_ladder::samples::looks_like_ladder(&args.file) {
+        let ladder = narrows_ladder::samples::read(&args.file).map_err(WrongInput::from_error)?;
+        return super::ladder::report(&ladder, args.json, args.html.as_deref());
     }
     let style = Style::new(args.json, args.reference.as_deref())?;
     let samples = narrows_scan::samples::read(&args.file).map_err(WrongInput::from_error)?;
@@ -115,7 +119,7 @@ fn explained(args: &Args, files: Files<'_>) -> anyhow::Result<ExitCode> {
 }
 
 /// Writes one view; `-` is standard output.
-fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+pub(super) fn write(file: &Path, text: &str) -> anyhow::Result<()> {
     if file == Path::new("-") {
         return crate::output::print(text);
     }
