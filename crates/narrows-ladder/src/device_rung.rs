@@ -2,7 +2,7 @@
 
 use crate::protocol::{Answer, Job, Order, PREFIX, Ready};
 use narrows_gate::Counters;
-use narrows_gpu::{Device, Error, Lane, LaneSpec, Work};
+use narrows_gpu::{Device, Error, Lane, LaneOptions, LaneSpec, Work};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -91,6 +91,7 @@ impl Crew {
             sync: rung.sync,
             depth: 1,
             batch: 1,
+            options: LaneOptions::default(),
         };
         let lanes = device.lanes(spec, job.threads).map_err(|e| answer(&e))?;
         let page = Counters::open(&job.page).map_err(|e| failed(&e.to_string()))?;

@@ -3,8 +3,8 @@
 use crate::Error;
 use crate::rungs::{APIS, Rung, rungs};
 use crate::samples::RungInfo;
-use narrows_gpu::{Precision, Work};
-use narrows_scan::samples::{Arm, Point, Strategy};
+use narrows_gpu::{LaneOptions, Precision, Work};
+use narrows_scan::samples::{Arm, Mps, Point, Strategy};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,7 +64,9 @@ impl Plan {
             sync: rung.sync,
             depth: 1,
             batch: 1,
+            options: LaneOptions::default(),
             pool: rung.pool,
+            mps: Mps::default(),
         };
         self.threads
             .iter()
