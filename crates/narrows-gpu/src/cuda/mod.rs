@@ -27,6 +27,7 @@
 //! A device whose name says that it is a stand-in is one: it is never taken for a GPU.
 
 mod api;
+pub(crate) mod blas;
 mod context;
 mod device;
 mod lane;

@@ -3,7 +3,8 @@
 //!
 //! A library rung promises what a backend promises. It knows `matmul` only. Its library is opened
 //! at run time: by name in the loader's path, then in `folders`, where the user's Python
-//! environment keeps the libraries that its packages brought along.
+//! environment keeps the libraries that its packages brought along. Here and not in Python, so that
+//! no interpreter's lock stands between the threads and the library.
 
 use crate::{Device, Error};
 use std::path::PathBuf;
@@ -15,10 +16,18 @@ pub fn open(
     index: usize,
     folders: &[PathBuf],
 ) -> Result<Box<dyn Device>, Error> {
-    let _ = (index, folders);
-    Err(Error::Unsupported {
-        backend: "library",
-        what: format!("{name} on {api}"),
-        why: "this narrows has no such library".into(),
-    })
+    match api {
+        "cuda" => crate::cuda::blas::open(name, index, folders),
+        // `mps` and `mpsgraph` of `metal` have their place here.
+        _ => Err(unknown("library", &format!("{name} of {api}"))),
+    }
+}
+
+/// The error for a library that is not compiled in.
+pub(crate) fn unknown(backend: &'static str, name: &str) -> Error {
+    Error::Unsupported {
+        backend,
+        what: name.to_owned(),
+        why: "this narrows was built without it".into(),
+    }
 }
