@@ -48,6 +48,9 @@ fn choose_in(
 ) -> Result<Chosen, Error> {
     let names: Vec<_> = backends.iter().map(|b| b.name()).collect();
     let Some(backend) = backends.into_iter().find(|b| b.name() == name) else {
+        if name == "metal" {
+            return Err(no_metal());
+        }
         let available = format!("auto, {}", names.join(", "));
         return Err(Error::UnknownBackend {
             wanted: name.into(),
@@ -73,6 +76,16 @@ fn choose_in(
         info,
         why,
     })
+}
+
+/// Metal is compiled in on macOS only.
+fn no_metal() -> Error {
+    Error::NoLoader {
+        backend: "metal",
+        library: "Metal.framework".into(),
+        reason: format!("this system is {}", std::env::consts::OS),
+        remedy: "Metal is a part of macOS; here, try --backend auto",
+    }
 }
 
 fn choose_auto(backends: Vec<Box<dyn Backend>>, device: Option<&str>) -> Result<Chosen, Error> {

@@ -11,6 +11,8 @@ pub mod cuda;
 mod error;
 pub mod library;
 mod matmul;
+#[cfg(any(target_os = "macos", metal_stand_in))]
+pub mod metal;
 pub mod opencl;
 pub mod soft;
 mod spec;
@@ -34,7 +36,7 @@ pub use words::{WordError, parse_duration, show_duration};
 
 /// One GPU API on this machine.
 pub trait Backend: Send + Sync {
-    /// The name used on the command line: `cuda`, `vulkan`, `opencl`, `soft`.
+    /// The name used on the command line: `soft`, `cuda`, `vulkan`, `opencl`, `metal`.
     fn name(&self) -> &'static str;
 
     /// Devices in the order the API lists them. An API that is not installed is
@@ -79,6 +81,8 @@ pub trait Lane: Send {
 /// All backends compiled in, best first (real APIs before `soft`).
 pub fn backends() -> Vec<Box<dyn Backend>> {
     vec![
+        #[cfg(any(target_os = "macos", metal_stand_in))]
+        Box::new(metal::MetalBackend),
         Box::new(cuda::CudaBackend),
         Box::new(vulkan::VulkanBackend),
         Box::new(opencl::OpenclBackend),

@@ -76,8 +76,12 @@ pub enum WaitMode {
     /// Inside the API's call, asleep until the device interrupts (`CU_CTX_SCHED_BLOCKING_SYNC`,
     /// `CU_EVENT_BLOCKING_SYNC`).
     Block,
-    /// Outside of it: asks again and again (`cuEventQuery`, `cuStreamQuery`).
+    /// Outside of it: asks again and again (`cuEventQuery`, `cuStreamQuery`, `-[MTLCommandBuffer
+    /// status]`).
     Poll,
+    /// Outside of it, asleep until a function that the API calls says so
+    /// (`-[MTLCommandBuffer addCompletedHandler:]`).
+    Handler,
 }
 
 /// When the commands of a submission are recorded.

@@ -172,6 +172,7 @@ words!(
         WaitMode::Yield = "yield",
         WaitMode::Block = "block",
         WaitMode::Poll = "poll",
+        WaitMode::Handler = "handler",
     ]
 );
 words!(Recording, "recording", [
@@ -230,7 +231,7 @@ mod tests {
         for word in ["shared", "own", "green"] {
             assert_eq!(word.parse::<ContextLayout>().unwrap().to_string(), word);
         }
-        for word in ["auto", "spin", "yield", "block", "poll"] {
+        for word in ["auto", "spin", "yield", "block", "poll", "handler"] {
             assert_eq!(word.parse::<WaitMode>().unwrap().to_string(), word);
         }
         for word in ["usual", "once", "each"] {

@@ -13,6 +13,8 @@ const MOST_THREADS: u32 = 1024;
 const MOST_IN_FLIGHT: u32 = 4096;
 /// The backend with choices of its own.
 const CUDA: &str = "cuda";
+/// Backend with waits of its own.
+const METAL: &str = "metal";
 
 /// What the user asked for; `None` takes the default for this device.
 #[derive(Clone, Debug)]
@@ -241,6 +243,9 @@ fn ways(request: &Request, device: &DeviceInfo) -> Vec<(QueueLayout, SyncMode, L
     if request.queues.is_some() || request.syncs.is_some() || request.options.name_lanes() {
         return named(request, one_queue);
     }
+    if device.backend == METAL {
+        return only_metal(request.quick);
+    }
     match (request.quick, one_queue) {
         (true, true) => usual(&[(Shared, Event), (Shared, Queue)]),
         (true, false) => usual(&[(Shared, Event), (Own, Event)]),
@@ -253,6 +258,27 @@ fn ways(request: &Request, device: &DeviceInfo) -> Vec<(QueueLayout, SyncMode, L
             all
         }
     }
+}
+
+/// The two rows of the founding table, which wait with `waitUntilCompleted`; then one change at a
+/// time from own queues.
+fn only_metal(quick: bool) -> Vec<(QueueLayout, SyncMode, LaneOptions)> {
+    use QueueLayout::{Own, Shared};
+    use SyncMode::{Device, Event, Queue};
+    let usual = LaneOptions::default();
+    let handler = LaneOptions {
+        wait: WaitMode::Handler,
+        ..usual
+    };
+    let mut all = vec![(Shared, Queue, usual), (Own, Queue, usual)];
+    if !quick {
+        all.extend([
+            (Own, Event, usual),
+            (Own, Device, usual),
+            (Own, Queue, handler),
+        ]);
+    }
+    all
 }
 
 /// What CUDA has besides, one change at a time from own streams that wait for events.

@@ -90,17 +90,28 @@ pub(crate) fn own_folder(folder: &Path) -> io::Result<()> {
             "not used: the folder belongs to, or can be written by, another user",
         ));
     }
-    let system = rustix::fs::statvfs(folder)?;
-    if system
-        .f_flag
-        .contains(rustix::fs::StatVfsMountFlags::NOEXEC)
-    {
+    if forbids_code(folder)? {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             "its file system is mounted noexec",
         ));
     }
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn forbids_code(folder: &Path) -> io::Result<bool> {
+    let system = rustix::fs::statvfs(folder)?;
+    Ok(system
+        .f_flag
+        .contains(rustix::fs::StatVfsMountFlags::NOEXEC))
+}
+
+/// macOS has no such flag here; where it forbids code, the dynamic linker says so.
+#[cfg(not(target_os = "linux"))]
+#[allow(clippy::unnecessary_wraps)]
+fn forbids_code(_folder: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 fn is_ours(file: &Path, image: &[u8]) -> io::Result<bool> {

@@ -27,7 +27,7 @@ const QUICK_TIME: Duration = Duration::from_secs(5);
 #[derive(clap::Args)]
 #[command(after_help = "Example: narrows scan --backend vulkan --threads 1,2,4 --work busy:50us")]
 pub(crate) struct Args {
-    /// GPU API: auto, cuda, vulkan, opencl or soft
+    /// GPU API: auto, metal, cuda, vulkan, opencl or soft
     #[arg(long, default_value = "auto", value_name = "NAME")]
     backend: String,
     /// Device number, or a part of its name
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     /// Contexts (CUDA): shared, own, green [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "LAYOUT,..")]
     context: Option<Vec<ContextLayout>>,
-    /// How a thread waits (CUDA): auto, spin, yield, block, poll [default: a useful subset]
+    /// How a thread waits (CUDA): auto, spin, yield, block, poll; (Metal): auto, poll, handler [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "WAIT,..")]
     wait: Option<Vec<WaitMode>>,
     /// When commands are recorded: usual, once (a CUDA graph of --batch ops, a Vulkan command
