@@ -69,7 +69,7 @@ impl Loaded {
 /// How the calls of a context wait.
 fn flags(wait: WaitMode) -> c_uint {
     match wait {
-        WaitMode::Auto | WaitMode::Poll => 0,
+        WaitMode::Auto | WaitMode::Poll | WaitMode::Handler => 0,
         WaitMode::Spin => SCHED_SPIN,
         WaitMode::Yield => SCHED_YIELD,
         WaitMode::Block => SCHED_BLOCKING_SYNC,
