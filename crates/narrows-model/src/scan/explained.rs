@@ -245,7 +245,7 @@ fn merge(facts: &Facts<'_>, passes: &[PassResult], verdict: &mut Verdict) {
     verdict.limits = limits(facts, verdict.kind);
     verdict.limits += " What names a layer comes from a second, shorter pass with the probe \
                        inside; no number of the table does.";
-    if facts.header.device.stand_in {
+    if facts.header.device.backend == "soft" {
         verdict.limits += " The software device is a part of narrows, so its locks count as the \
                            program's own (app), whatever layer they stand for.";
     }
