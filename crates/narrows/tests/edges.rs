@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("narrows-planted", &[]),
     ("narrows-trace", &[]),
     ("narrows-probe", &["narrows-trace"]),
+    ("narrows-python", &["narrows-trace"]),
     ("narrows-symbols", &["narrows-trace"]),
     ("narrows-scan", &["narrows-gate", "narrows-gpu"]),
     (

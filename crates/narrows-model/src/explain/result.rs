@@ -8,7 +8,7 @@ use super::term::{Class, Term};
 use super::verdict::{Evidence, contest, verdict};
 use crate::layers::Layer;
 use crate::result::{Lost, OwnCost, Owner, Site, Verdict, WaterfallTerm};
-use crate::trace::{Summary, TraceCall, TraceCoverage, TraceWait};
+use crate::trace::{Region, Summary, TraceCall, TraceCoverage, TraceWait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -54,6 +54,9 @@ pub struct Explanation {
     pub runs: Vec<RunRow>,
     /// Call table of one run at the largest N.
     pub calls: Vec<TraceCall>,
+    /// Regions that the program marks, of one run at the largest N.
+    #[serde(default)]
+    pub regions: Vec<Region>,
     /// Lock table of that run.
     pub waits: Vec<TraceWait>,
     /// What the probe could see in that run.
@@ -226,6 +229,7 @@ pub fn explain(input: &Input<'_>) -> Explanation {
         causal: input.slopes.map(<[Slope]>::to_vec),
         runs: input.profiles.iter().map(run_row).collect(),
         calls: summary.calls.clone(),
+        regions: summary.regions.clone(),
         waits: summary.waits.clone(),
         coverage: Some(summary.coverage.clone()),
         lost: Some(summary.lost.clone()),

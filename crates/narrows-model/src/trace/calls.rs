@@ -23,8 +23,16 @@ pub fn layer_of(rules: &Rules, call: &CallName) -> Layer {
 
 /// Is the row's call one that hands work over, waits for it, or marks it?
 fn is_work(process: &ProcessRecord, row: &CallRow) -> bool {
-    let kind = process.calls.get(&row.call).map(|call| call.kind);
+    let kind = kind_of(process, row.call);
     matches!(kind, Some(CallKind::Submit | CallKind::Sync | CallKind::Op))
+}
+
+/// What a call does. Marked ops have a number of their own and no row among the names.
+fn kind_of(process: &ProcessRecord, call: CallId) -> Option<CallKind> {
+    if call == CallId::OP {
+        return Some(CallKind::Op);
+    }
+    process.calls.get(&call).map(|call| call.kind)
 }
 
 /// Does the thread do units of work itself?
@@ -39,12 +47,7 @@ pub(super) fn does_ops(process: &ProcessRecord, thread: &ThreadRecord) -> bool {
 fn ops(process: &ProcessRecord, thread: &ThreadRecord) -> u64 {
     let count = |wanted: CallKind| -> u64 {
         let rows = thread.calls.iter();
-        let of_kind = rows.filter(|row| {
-            process
-                .calls
-                .get(&row.call)
-                .is_some_and(|call| call.kind == wanted)
-        });
+        let of_kind = rows.filter(|row| kind_of(process, row.call) == Some(wanted));
         of_kind.map(|row| row.times.count + row.untimed).sum()
     };
     let marked = count(CallKind::Op);
@@ -67,12 +70,16 @@ struct Sum {
     untimed: u64,
 }
 
-/// One row per function over all threads and processes, longest total first.
+/// One row per function over all threads and processes, longest total first; regions have a table
+/// of their own.
 pub(super) fn table(recording: &Recording, rules: &Rules) -> Vec<TraceCall> {
     let mut sums: BTreeMap<(String, u8), Sum> = BTreeMap::new();
     for process in &recording.processes {
         for row in process.threads.iter().flat_map(|thread| &thread.calls) {
             let call = name_of(process, row.call);
+            if call.kind == CallKind::Mark {
+                continue;
+            }
             let key = (call.name.clone(), call.api.number());
             let sum = sums.entry(key).or_insert_with(|| Sum {
                 call,

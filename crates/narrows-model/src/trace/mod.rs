@@ -11,6 +11,7 @@ mod from_trace;
 mod health;
 mod places;
 mod recording;
+mod regions;
 pub mod run;
 mod summary;
 pub mod timeline;
@@ -29,7 +30,8 @@ pub use recording::{
 pub use summary::{Input, summarise};
 pub use times::Times;
 pub use types::{
-    DeviceUse, LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait,
+    DeviceUse, LayerTime, Process, Region, SCHEMA, Summary, Thread, TraceCall, TraceCoverage,
+    TraceWait,
 };
 pub use waits::layer_of_wait;
 pub(crate) use waits::thread_name;

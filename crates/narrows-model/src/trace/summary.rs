@@ -3,7 +3,7 @@
 use super::run::Run;
 use super::{
     LayerTime, Origin, Places, Process, ProcessRecord, Recording, SCHEMA, Summary, TraceCall,
-    TraceWait, calls, health, waits,
+    TraceWait, calls, health, regions, waits,
 };
 use crate::layers::{Layer, Rules};
 use narrows_trace::Pid;
@@ -44,6 +44,7 @@ pub fn summarise(input: Input<'_>) -> Summary {
         cores: run.and_then(|run| run.cores),
         layers: layers(&calls, &waits),
         calls,
+        regions: regions::table(recording),
         waits,
         idle,
         processes: processes(recording),
@@ -79,11 +80,8 @@ fn layers(calls: &[TraceCall], waits: &[TraceWait]) -> Vec<LayerTime> {
             .filter(|row| row.layer == layer)
             .for_each(change);
     };
-    // Marks and units of work are spans around calls; their share is None.
-    for row in calls
-        .iter()
-        .filter(|row| row.kind != "op" && row.kind != "mark")
-    {
+    // Units of work are spans around calls; their share is None.
+    for row in calls.iter().filter(|row| row.kind != "op") {
         with(row.call.layer, &|sum| {
             sum.calls += row.call.count;
             sum.call_ns += row.call.total_ns;

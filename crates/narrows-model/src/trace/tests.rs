@@ -189,6 +189,47 @@ fn the_total_of_calls_that_were_timed_in_part_is_scaled() {
 }
 
 #[test]
+fn marked_ops_are_the_threads_ops() {
+    let mut process = process();
+    process.threads[0].calls.push(calls(CallId::OP, &[700; 5]));
+    let summary = summary(&one(process));
+    let ops: Vec<_> = summary.threads.iter().map(|row| row.ops).collect();
+    // The second thread marks nothing: its one submission counts.
+    assert_eq!(ops, [5, 1, 0]);
+}
+
+#[test]
+fn regions_have_a_table_of_their_own() {
+    let mut process = process();
+    let call = |name: &str, kind| CallName {
+        name: name.into(),
+        api: Api::App,
+        kind,
+    };
+    let (whole, part) = (CallId(40), CallId(41));
+    process.calls.insert(whole, call("whole", CallKind::Mark));
+    process.calls.insert(part, call("part", CallKind::Mark));
+    process.threads[0].calls.push(calls(whole, &[5_000]));
+    process.threads[0].calls.push(calls(part, &[100, 300]));
+    process.threads[1].calls.push(calls(part, &[200]));
+    let summary = summary(&one(process));
+    assert!(summary.calls.iter().all(|row| row.kind != "mark"));
+    let rows: Vec<_> = summary
+        .regions
+        .iter()
+        .map(|row| (row.name.as_str(), row.threads, row.count, row.total_ns))
+        .collect();
+    assert_eq!(rows, [("whole", 1, 1, 5_000), ("part", 2, 3, 600)]);
+    assert_eq!(
+        (summary.regions[1].p50_ns, summary.regions[1].max_ns),
+        (Some(200), Some(300))
+    );
+    // The program's own spans are nobody's calls.
+    let app = summary.layers.iter().find(|row| row.layer == Layer::App);
+    assert!(app.is_none_or(|row| row.calls == 0));
+}
+
+#[test]
 fn a_lock_row_names_site_owner_and_acquisitions() {
     let summary = summary(&one(process()));
     let row = summary

@@ -29,6 +29,9 @@ pub struct Summary {
     pub layers: Vec<LayerTime>,
     /// Calls, longest total first.
     pub calls: Vec<TraceCall>,
+    /// Regions that the program marks, longest total first.
+    #[serde(default)]
+    pub regions: Vec<Region>,
     /// Waits for locks and for others' work, longest total first.
     pub waits: Vec<TraceWait>,
     /// Waits that are not contention: workers without work, joins, sleeps; longest total first.
@@ -94,6 +97,27 @@ pub struct TraceCall {
     /// Durations by powers of two: lower end in nanoseconds, count; ascending.
     #[serde(default)]
     pub histogram: Vec<(u64, u64)>,
+}
+
+/// A region that the program marks, over all threads. Times include the regions nested inside.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Region {
+    /// The program's name for it.
+    pub name: String,
+    /// Threads that went through it.
+    pub threads: u64,
+    /// How often.
+    pub count: u64,
+    /// Time in it.
+    pub total_ns: u64,
+    /// Mean.
+    pub mean_ns: Option<f64>,
+    /// Median, from buckets a sixteenth wide.
+    pub p50_ns: Option<u64>,
+    /// 99th percentile, likewise.
+    pub p99_ns: Option<u64>,
+    /// Longest, exact.
+    pub max_ns: Option<u64>,
 }
 
 /// One row of the lock table.

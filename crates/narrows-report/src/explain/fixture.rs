@@ -13,7 +13,7 @@ use narrows_model::result::{
     Call, Candidate, Interval, Lost, OwnCost, Owner, Proof, ProofKind, Site, Verdict, VerdictKind,
     Wait, WaterfallTerm,
 };
-use narrows_model::trace::{TraceCall, TraceCoverage, TraceWait};
+use narrows_model::trace::{Region, TraceCall, TraceCoverage, TraceWait};
 
 pub(crate) fn interval(low: f64, high: f64, level: f64) -> Option<Interval> {
     Some(Interval { low, high, level })
@@ -364,6 +364,16 @@ pub(crate) fn serialised() -> Explanation {
             call("cuLaunchKernel", "submit", 40_000, 70_000),
             call("cuStreamSynchronize", "sync", 40_000, 20_000),
         ],
+        regions: vec![Region {
+            name: "decode".into(),
+            threads: 8,
+            count: 40_000,
+            total_ns: 96_000_000,
+            mean_ns: Some(2_400.0),
+            p50_ns: Some(2_200),
+            p99_ns: Some(9_000),
+            max_ns: Some(1_200_000),
+        }],
         waits: vec![wait()],
         coverage: Some(TraceCoverage {
             hooked: [("cuda".into(), 700), ("pthread".into(), 40)].into(),
@@ -425,6 +435,7 @@ pub(crate) fn empty() -> Explanation {
     empty.blame.clear();
     empty.workers.clear();
     empty.calls.clear();
+    empty.regions.clear();
     empty.waits.clear();
     (empty.coverage, empty.lost, empty.own_cost) = (None, None, None);
     empty.damage = vec!["p77.0/calls: is cut off".into()];

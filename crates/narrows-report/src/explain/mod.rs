@@ -44,6 +44,10 @@ pub fn explain_text(explanation: &Explanation, colour: bool) -> String {
         page.text(&trace::calls(&explanation.calls));
         page.blank();
     }
+    if !explanation.regions.is_empty() {
+        page.text(&trace::regions(&explanation.regions));
+        page.blank();
+    }
     page.text(&trace::waits(&explanation.waits));
     page.blank();
     health(&mut page, explanation);

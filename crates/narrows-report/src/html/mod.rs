@@ -48,6 +48,7 @@ pub fn explain_html(
         sections::partition(explanation),
         tables::locks(explanation),
         tables::calls(&explanation.calls),
+        tables::regions(&explanation.regions),
         sections::causal(explanation),
         sections::advice(&explanation.advice),
         Some(sections::health(explanation)),

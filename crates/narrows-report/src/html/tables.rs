@@ -8,7 +8,7 @@ use narrows_model::explain::result::Explanation;
 use narrows_model::explain::term::Class;
 use narrows_model::layers::Layer;
 use narrows_model::result::Owner;
-use narrows_model::trace::{TraceCall, TraceWait};
+use narrows_model::trace::{Region, TraceCall, TraceWait};
 use narrows_model::words::nanos;
 
 /// Rows of a table; JSON has them all.
@@ -285,6 +285,39 @@ pub(super) fn calls(rows: &[TraceCall]) -> Option<Section> {
     Some(Section {
         id: "calls",
         title: "Calls",
+        body: html,
+    })
+}
+
+/// Regions that the program marks.
+pub(super) fn regions(rows: &[Region]) -> Option<Section> {
+    if rows.is_empty() {
+        return None;
+    }
+    let mut html = Html::default();
+    html.raw(
+        "<p>Parts of the program that it marks itself; times include what is nested inside.</p>\n",
+    );
+    let headings = [
+        "region", "threads", "count", "time", "mean", "p50", "p99", "longest",
+    ];
+    let cells = |row: &Region| {
+        vec![
+            Cell::Code(row.name.clone()),
+            Cell::count(Some(row.threads)),
+            Cell::count(Some(row.count)),
+            Cell::ns(Some(row.total_ns)),
+            Cell::ns(row.mean_ns.map(|m| m.round() as u64)),
+            Cell::ns(row.p50_ns),
+            Cell::ns(row.p99_ns),
+            Cell::ns(row.max_ns),
+        ]
+    };
+    let cells: Vec<Vec<Cell>> = rows.iter().map(cells).collect();
+    table(&mut html, "Regions", &headings, &cells);
+    Some(Section {
+        id: "regions",
+        title: "Regions",
         body: html,
     })
 }

@@ -3,7 +3,8 @@ use narrows_model::layers::Layer;
 use narrows_model::result::{Call, Lost, OwnCost, Owner, Site, Wait};
 use narrows_model::trace::run::Ended;
 use narrows_model::trace::{
-    DeviceUse, LayerTime, Process, SCHEMA, Summary, Thread, TraceCall, TraceCoverage, TraceWait,
+    DeviceUse, LayerTime, Process, Region, SCHEMA, Summary, Thread, TraceCall, TraceCoverage,
+    TraceWait,
 };
 
 fn call(name: &str, layer: Layer, count: u64, total_ns: u64) -> TraceCall {
@@ -135,6 +136,16 @@ fn full() -> Summary {
             call("vkQueueSubmit", Layer::Driver, 22_714, 900_000_000),
             failing,
         ],
+        regions: vec![Region {
+            name: "decode <frame>".into(),
+            threads: 2,
+            count: 2_000,
+            total_ns: 1_800_000_000,
+            mean_ns: Some(900_000.0),
+            p50_ns: Some(880_000),
+            p99_ns: Some(1_900_000),
+            max_ns: None,
+        }],
         waits: vec![
             wait(
                 Some("take_gil"),
@@ -188,6 +199,7 @@ fn bare() -> Summary {
         cores: None,
         layers: Vec::new(),
         calls: Vec::new(),
+        regions: Vec::new(),
         waits: Vec::new(),
         idle: Vec::new(),
         processes: vec![process(77, None, 0, true)],

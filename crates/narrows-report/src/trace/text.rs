@@ -6,10 +6,11 @@ use comfy_table::{CellAlignment, Table, presets};
 use narrows_model::layers::Layer;
 use narrows_model::result::{Lost, OwnCost, Owner, Site};
 use narrows_model::trace::run::Ended;
-use narrows_model::trace::{Process, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
+use narrows_model::trace::{Process, Region, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
 
 /// Rows shown of each table; JSON has them all.
 const CALLS: usize = 20;
+const REGIONS: usize = 20;
 const WAITS: usize = 10;
 const IDLE: usize = 4;
 const THREADS: usize = 12;
@@ -21,6 +22,9 @@ const WIDTH: usize = 100;
 
 const CALL_COLUMNS: &[&str] = &[
     "call", "layer", "calls", "time", "share", "mean", "p50", "p99", "max", "failed",
+];
+const REGION_COLUMNS: &[&str] = &[
+    "region", "threads", "count", "time", "mean", "p50", "p99", "max",
 ];
 const WAIT_COLUMNS: &[&str] = &[
     "site", "layer", "lock", "acquired", "waits", "waited", "share", "longest",
@@ -35,6 +39,7 @@ pub fn trace_text(summary: &Summary) -> String {
         head(summary),
         layers(summary),
         calls(&summary.calls),
+        regions(&summary.regions),
         waits(&summary.waits),
         idle(&summary.idle),
         threads(&summary.threads),
@@ -148,6 +153,25 @@ fn call_cells(row: &TraceCall, width: usize) -> [String; 10] {
             count(row.failed)
         },
     ]
+}
+
+pub(crate) fn regions(rows: &[Region]) -> String {
+    let table = fitted(REGION_COLUMNS, 1, 40, |width, table| {
+        for row in rows.iter().take(REGIONS) {
+            table.add_row([
+                shorten(&row.name, width, false),
+                count(row.threads),
+                count(row.count),
+                ns(Some(row.total_ns)),
+                ns(row.mean_ns.map(|mean| mean.round() as u64)),
+                ns(row.p50_ns),
+                ns(row.p99_ns),
+                ns(row.max_ns),
+            ]);
+        }
+    });
+    let title = "regions that the program marks, nested ones included";
+    section(rows, REGIONS, title, &table, "region")
 }
 
 pub(crate) fn waits(rows: &[TraceWait]) -> String {
