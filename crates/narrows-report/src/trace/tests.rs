@@ -144,7 +144,7 @@ fn full() -> Summary {
             mean_ns: Some(900_000.0),
             p50_ns: Some(880_000),
             p99_ns: Some(1_900_000),
-            max_ns: None,
+            max_ns: Some(2_100_000),
         }],
         waits: vec![
             wait(
