@@ -177,9 +177,9 @@ pub(super) fn workers(page: &mut Page, rows: &[WorkerRow]) {
 }
 
 const SLOPES: [Column; 5] = [
-    Column::left("delayed point", 44),
-    Column::right("slope", 8),
-    Column::right("interval", 18),
+    Column::left("delayed point", 41),
+    Column::right("slope", 9),
+    Column::right("interval", 20),
     Column::left("  index", 14),
     Column::left("reading", 16),
 ];

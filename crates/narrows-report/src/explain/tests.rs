@@ -97,6 +97,9 @@ fn the_json_is_the_documented_one() {
     full.points[1].point.gpu_busy = Some(0.25);
     full.blame[0].owners[0].layer = Some(Layer::Driver);
     full.verdict.candidates[0].site = Some(lock_site());
+    if let Some(coverage) = &mut full.coverage {
+        coverage.gpu_times.push("cuda: CUPTI".into());
+    }
     if let Some(lost) = &mut full.lost {
         lost.reasons.push("no room: 3".into());
     }
@@ -107,4 +110,22 @@ fn the_json_is_the_documented_one() {
     let section = crate::documented::Section::of(narrows_model::explain::result::SCHEMA);
     section.names_all_of(&values);
     values.iter().for_each(|value| section.types(value));
+}
+
+#[test]
+fn slopes_below_zero_stay_on_one_line() {
+    let mut explanation = serialised();
+    if let Some(slope) = explanation.causal.as_mut().and_then(|c| c.first_mut()) {
+        (slope.slope, slope.index) = (-0.0934, Some(-0.2501));
+        slope.slope_ci = super::fixture::interval(-0.4831, -0.1222, 0.96);
+    }
+    let shown = text(&explanation);
+    assert!(
+        shown
+            .lines()
+            .any(|l| ["-0.0934", "[-0.483, -0.122]", "-0.250"]
+                .iter()
+                .all(|w| l.contains(w))),
+        "{shown}"
+    );
 }
