@@ -125,13 +125,16 @@ fn the_interpreter_s_lock_is_known_as_such() {
 
 #[test]
 fn python_s_processes_are_followed() {
+    // The workers meet before they work: else one of them may do it all, and the other be killed
+    // by the end of the pool before its first hooked call, which is when its recording begins.
     let code = "
 import multiprocessing, sys
 def work(number): return number * number
+def meet(barrier): barrier.wait(60)
 if __name__ == '__main__':
     for method in ('fork', 'spawn', 'forkserver'):
         context = multiprocessing.get_context(method)
-        with context.Pool(2) as pool:
+        with context.Pool(2, meet, (context.Barrier(2),)) as pool:
             print(method, pool.map(work, range(10)))
 ";
     let folder = tempfile::tempdir().unwrap();
