@@ -185,10 +185,15 @@ pub(crate) fn count(call: &Call, failed: bool) {
 /// failure is not seen.
 #[inline(always)]
 pub(crate) fn count_query(call: &Call) -> bool {
-    let Some((local, handle)) = ready() else {
+    let local = local();
+    // What needs more than a look (a new thread, a call without an id) is timed.
+    let known = call.id.load(Ordering::Relaxed);
+    if local.mode() != Mode::Ready || known >> 16 != state::generation() {
         return false;
-    };
-    let id = call.id();
+    }
+    // SAFETY: the mode is `Ready`.
+    let handle = unsafe { local.handle() };
+    let id = CallId(known as u16);
     if handle.is_due(id) {
         return false;
     }

@@ -6,6 +6,9 @@
 //! [`super::STACK_WORDS`] stack words, calls, keeps `x0`, `x1` and `q0`-`q3` over
 //! [`super::leave`] and returns. `x29` is a frame pointer throughout and the CFI says so.
 //!
+//! Functions that only ask (`Rule::query`) have stubs of their own, which ask [`super::query`] first
+//! and save integer arguments only.
+//!
 //! Not kept: scalable vector registers.
 
 use core::arch::global_asm;
@@ -27,8 +30,49 @@ global_asm!(
     "nop",
     ".set narrows_trampoline_index, narrows_trampoline_index + 1",
     ".endr",
+    // The same again for queries.
+    ".set narrows_trampoline_index, 0",
+    ".rept {slots}",
+    "hint #34",
+    "movz w17, #narrows_trampoline_index",
+    "b narrows_trampoline_query",
+    "nop",
+    ".set narrows_trampoline_index, narrows_trampoline_index + 1",
+    ".endr",
     ".cfi_endproc",
     ".size narrows_trampoline_stubs, . - narrows_trampoline_stubs",
+    "",
+    // Integer arguments only: counts and jumps on, or goes the long way.
+    ".p2align 4",
+    ".type narrows_trampoline_query, %function",
+    "narrows_trampoline_query:",
+    ".cfi_startproc",
+    "stp x29, x30, [sp, #-96]!",
+    ".cfi_def_cfa_offset 96",
+    ".cfi_offset x29, -96",
+    ".cfi_offset x30, -88",
+    "mov x29, sp",
+    "stp x0, x1, [sp, #16]",
+    "stp x2, x3, [sp, #32]",
+    "stp x4, x5, [sp, #48]",
+    "stp x6, x7, [sp, #64]",
+    "stp x8, x17, [sp, #80]",
+    "mov w0, w17",
+    "bl {query}",
+    "mov x16, x0",
+    "ldp x0, x1, [sp, #16]",
+    "ldp x2, x3, [sp, #32]",
+    "ldp x4, x5, [sp, #48]",
+    "ldp x6, x7, [sp, #64]",
+    "ldp x8, x17, [sp, #80]",
+    "ldp x29, x30, [sp], #96",
+    ".cfi_def_cfa_offset 0",
+    ".cfi_restore x29",
+    ".cfi_restore x30",
+    "cbz x16, narrows_trampoline_body",
+    "br x16",
+    ".cfi_endproc",
+    ".size narrows_trampoline_query, . - narrows_trampoline_query",
     "",
     ".p2align 4",
     ".type narrows_trampoline_body, %function",
@@ -116,6 +160,7 @@ global_asm!(
     ".cfi_endproc",
     ".size narrows_trampoline_body, . - narrows_trampoline_body",
     slots = const super::SLOTS,
+    query = sym super::query,
     enter = sym super::enter,
     leave = sym super::leave,
 );

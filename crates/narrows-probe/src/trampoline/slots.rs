@@ -37,7 +37,7 @@ static TABLE: [Slot; SLOTS] = [const {
 }; SLOTS];
 
 unsafe extern "C" {
-    /// The first stub; the others follow at a distance of `STUB_BYTES`.
+    /// The first stub; the others follow at a distance of `STUB_BYTES`, then as many for queries.
     fn narrows_trampoline_stubs();
 }
 
@@ -54,7 +54,7 @@ fn stubs() -> *const () {
 
 /// True if `address` is a stub, so that it is not wrapped twice.
 pub(crate) fn is_stub(address: *const ()) -> bool {
-    (address as usize).wrapping_sub(stubs() as usize) < SLOTS * STUB_BYTES
+    (address as usize).wrapping_sub(stubs() as usize) < 2 * SLOTS * STUB_BYTES
 }
 
 /// The stub for `real`, made on first use: the same function always gets the same stub, and keeps
@@ -80,7 +80,10 @@ pub(crate) fn claim(real: *const (), rule: &'static Rule) -> Option<*const ()> {
             Err(other) if !core::ptr::addr_eq(other, real) => continue,
             Err(_) => {}
         }
-        return Some(stubs().wrapping_byte_add(index * STUB_BYTES));
+        // Kept with the first rule, and so is its kind of stub.
+        let kept = slot.rule().unwrap_or(rule);
+        let stub = if kept.query { SLOTS + index } else { index };
+        return Some(stubs().wrapping_byte_add(stub * STUB_BYTES));
     }
     None
 }

@@ -217,6 +217,34 @@ fn a_backtrace_passes_a_stub() {
 }
 
 #[test]
+fn a_querys_stub_passes_its_arguments_too() {
+    static QUERY: Rule = Rule::new(
+        "cuTestGetSum",
+        Api::Cuda,
+        CallKind::Context,
+        Object::None,
+        Fails::NonZero,
+    );
+    #[allow(clippy::too_many_arguments)]
+    extern "C" fn sum(a: u64, b: u32, c: i64, d: u8, e: u64, f: u64, g: u64, h: u64) -> u64 {
+        let parts = [b.into(), c as u64, d.into(), e, f, g, h];
+        parts
+            .iter()
+            .fold(a, |sum, x| sum.wrapping_mul(31).wrapping_add(*x))
+    }
+    assert!(QUERY.query && !RULE.query);
+    let stub = claim(sum as *const (), &QUERY).expect("a stub is left");
+    assert!(is_stub(stub));
+    type Sum = extern "C" fn(u64, u32, i64, u8, u64, u64, u64, u64) -> u64;
+    // SAFETY: the stub has the signature of the function it stands for.
+    let through = black_box(unsafe { std::mem::transmute::<*const (), Sum>(stub) });
+    for round in 0..200 {
+        let direct = sum(round, 2, -3, 4, 5, 6, 7, 8);
+        assert_eq!(through(round, 2, -3, 4, 5, 6, 7, 8), direct);
+    }
+}
+
+#[test]
 fn the_same_function_gets_the_same_stub() {
     extern "C" fn one(_: u64) {}
     let real = one as *const ();
