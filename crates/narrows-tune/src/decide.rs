@@ -60,7 +60,12 @@ pub(crate) fn well_measured(standings: &[Standing]) -> Vec<usize> {
 /// The best for `goal`; `None`: nothing was measured well enough for it.
 pub(crate) fn decide(space: &Space, pairs: &[Pair], goal: Goal) -> Option<Decision> {
     let standings = standings(space, pairs);
-    let mut finalists = ranking(space, &standings, &well_measured(&standings), goal);
+    let measured = well_measured(&standings);
+    // The naive one alone is no choice: nothing was measured beside it.
+    if measured.iter().all(|i| *i == space.naive) && space.settings.len() > 1 {
+        return None;
+    }
+    let mut finalists = ranking(space, &standings, &measured, goal);
     finalists.truncate(FINALISTS);
     let leads = duels(space, pairs, goal);
     let mut leader = *finalists.first()?;
@@ -180,9 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_leads_without_enough_pairs() {
+    fn only_well_measured_settings_lead_and_nobody_without_any() {
         let few = pairs(Purpose::Screen, (1, 2000), (0, 1000), 5);
         assert_eq!(decide(&space(), &few, Goal::Throughput), None);
+        let slow = pairs(Purpose::Screen, (1, 900), (0, 1000), 6);
+        let found = decide(&space(), &slow, Goal::Throughput).unwrap();
+        assert_eq!(found.leader, 0, "the naive one is better");
     }
 
     #[test]

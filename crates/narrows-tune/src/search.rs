@@ -24,8 +24,6 @@ const FRONT: usize = 6;
 const NEIGHBOURS: usize = 24;
 /// Screening pairs that a finalist has at least.
 const FINAL_PAIRS: usize = 8;
-/// Pairs of the naive setting with itself.
-const SELF_CHECKS: usize = 6;
 
 /// Which shares of the budget the phases may use, and how many fresh pairs follow.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,6 +34,8 @@ pub struct Limits {
     pub screen: f64,
     /// Duels stop here.
     pub duel: f64,
+    /// Pairs of the naive setting with itself.
+    pub self_checks: usize,
     /// Fresh pairs of the chosen setting against the naive one.
     pub confirm: usize,
     /// Fresh pairs of each change.
@@ -51,11 +51,25 @@ impl Default for Limits {
             first_rung: 0.35,
             screen: 0.6,
             duel: 0.75,
+            self_checks: MIN_COUNT,
             confirm: 20,
             effect: 8,
             ready: 12,
         }
     }
+}
+
+impl Limits {
+    /// For programs that run for seconds: few pairs, and none are lost to making things ready.
+    pub const PROGRAM: Limits = Limits {
+        first_rung: 0.35,
+        screen: 0.6,
+        duel: 0.75,
+        self_checks: 2,
+        confirm: 12,
+        effect: MIN_COUNT,
+        ready: usize::MAX,
+    };
 }
 
 /// What to do next.
@@ -94,6 +108,8 @@ pub struct Search<'a> {
     entered: BTreeSet<usize>,
     pairs: Vec<Pair>,
     left_out: Vec<LeftOut>,
+    /// The chosen setting, once it is.
+    leader: Option<usize>,
     reason: EndReason,
 }
 
@@ -110,13 +126,14 @@ impl<'a> Search<'a> {
             entered: BTreeSet::new(),
             pairs: Vec::new(),
             left_out: Vec::new(),
+            leader: None,
             reason: EndReason::TimeUp,
         };
         let others = (0..space.settings.len()).filter(|i| *i != space.naive);
         search.ask_screen(others.collect(), 1);
         // Spread over the rung, so that drift shows.
-        for check in 0..SELF_CHECKS {
-            let at = search.queue.len() * check / SELF_CHECKS;
+        for check in 0..limits.self_checks {
+            let at = search.queue.len() * check / limits.self_checks;
             let pair = (Purpose::Screen, space.naive, space.naive);
             search.queue.insert(at, pair);
         }
@@ -193,12 +210,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Fresh pairs of the setting that has the fewest of them.
+    /// Fresh pairs of the chosen setting; enough of them where it needs none.
     fn confirmed(&self) -> usize {
-        let fresh = self.pairs.iter().filter(|p| p.purpose == Purpose::Confirm);
-        let mut counts = std::collections::BTreeMap::new();
-        fresh.for_each(|p| *counts.entry(p.setting).or_insert(0) += 1);
-        counts.into_values().min().unwrap_or(0)
+        let fresh = |p: &&Pair| p.purpose == Purpose::Confirm && Some(p.setting) == self.leader;
+        match self.leader {
+            Some(leader) if leader != self.space.naive => self.pairs.iter().filter(fresh).count(),
+            _ => MIN_COUNT,
+        }
     }
 
     fn ask_screen(&mut self, mut settings: Vec<usize>, pairs: usize) {
@@ -229,21 +247,37 @@ impl<'a> Search<'a> {
             .collect();
         let ranked = ranking(self.space, &standings, &alive, self.goal);
         let quota = ranked.len().div_ceil(KEPT).max(FINALISTS);
-        let few = ranked.len() <= FINALISTS || quota <= FINALISTS;
-        let mut kept = self.kept(&standings, &alive, &ranked, quota);
-        if used >= self.limits.screen {
-            // No time for more rungs: the leaders get what an interval needs, nothing else does.
-            kept = ranked.iter().copied().take(FINALISTS).collect();
-        }
-        let pairs = 1usize << rung;
-        if few || used >= self.limits.screen {
+        let kept = self.kept(&standings, &alive, &ranked, quota);
+        if quota <= FINALISTS || used >= self.limits.screen {
+            let kept = self.affordable(kept, &ranked, used);
             self.last_rung(&standings, kept);
             return;
         }
         let fresh = self.untried_neighbours(&ranked);
         self.phase = Phase::Screen { rung };
-        self.ask_screen(kept, pairs);
-        self.ask_screen(fresh, pairs + least);
+        self.ask_screen(kept, 1usize << rung);
+        self.ask_screen(fresh, (1usize << rung) + least);
+    }
+
+    /// Of those who would be in the last rung, as many as the time carries to enough pairs; the
+    /// best for the goal first, one at least.
+    fn affordable(&self, kept: Vec<usize>, ranked: &[usize], used: f64) -> Vec<usize> {
+        let per_pair = used / self.pairs.len().max(1) as f64;
+        // Duels need some of it too.
+        let left = (self.limits.duel - used).max(0.0) * 0.7;
+        let pairs = if per_pair > 0.0 {
+            left / per_pair
+        } else {
+            f64::INFINITY
+        };
+        let most = ((pairs / FINAL_PAIRS as f64) as usize).max(1);
+        if kept.len() <= most {
+            return kept;
+        }
+        let naive = self.space.naive;
+        let mut few: Vec<usize> = ranked.iter().copied().filter(|i| *i != naive).collect();
+        few.truncate(most.min(FINALISTS));
+        few
     }
 
     /// Brings every survivor to the pairs that an interval needs, then the duels begin.
@@ -336,13 +370,20 @@ impl<'a> Search<'a> {
             .filter_map(|at| self.space.without(decision.leader, at))
             .filter(|i| !self.is_out(*i))
             .collect();
+        let leader = decision.leader;
+        self.leader = Some(leader);
+        // The chosen setting's interval comes first: the time may be up after it.
+        let first = chosen.iter().filter(|i| **i == leader);
+        let first: Vec<_> = first.map(|i| (Purpose::Confirm, *i, naive)).collect();
+        (0..MIN_COUNT).for_each(|_| self.queue.extend(first.iter().copied()));
         for round in 0..self.limits.confirm.max(self.limits.effect) {
             let mut due: Vec<(Purpose, usize, usize)> = Vec::new();
             if round < self.limits.confirm {
-                due.extend(chosen.iter().map(|i| (Purpose::Confirm, *i, naive)));
+                let due_now = |i: &&usize| **i != leader || round + MIN_COUNT < self.limits.confirm;
+                let all = chosen.iter().filter(due_now);
+                due.extend(all.map(|i| (Purpose::Confirm, *i, naive)));
             }
             if round < self.limits.effect {
-                let leader = decision.leader;
                 due.extend(effects.iter().map(|i| (Purpose::Effect, leader, *i)));
             }
             self.random.shuffle(&mut due);

@@ -2,7 +2,7 @@
 
 use crate::samples::{Pair, Purpose};
 use crate::{Goal, Space};
-use narrows_model::stats::median;
+use narrows_model::stats::{MIN_COUNT, median};
 use narrows_scan::samples::Block;
 
 /// A setting that loses less than this against the naive one counts as not slower.
@@ -80,6 +80,16 @@ pub(crate) fn standings(space: &Space, pairs: &[Pair]) -> Vec<Standing> {
             standing.throughput.extend(log_throughput(pair));
             standing.p99.extend(log_p99(pair));
         }
+    }
+    let timed = found.iter().any(|s| !s.p99.is_empty());
+    if let Some(naive) = found.get_mut(space.naive) {
+        // It is as good as itself, whatever its self-check measured.
+        naive.throughput = vec![0.0; MIN_COUNT];
+        naive.p99 = if timed {
+            naive.throughput.clone()
+        } else {
+            Vec::new()
+        };
     }
     found
 }

@@ -7,18 +7,21 @@
 
 mod audit;
 mod cmd;
+mod doctor;
 mod explain;
 mod failure;
 mod launch;
 mod live;
+mod measured;
 mod output;
 mod planted_image;
 mod private;
 mod probe_image;
 mod recorded;
+mod store;
 mod streamed;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 /// Does my GPU submission scale with threads, and which layer makes them go single file?
@@ -27,6 +30,21 @@ use std::process::ExitCode;
 struct Arguments {
     #[command(subcommand)]
     command: cmd::Command,
+}
+
+/// The command line without what narrows starts itself, for completions and manual pages.
+fn command_line() -> clap::Command {
+    let all = Arguments::command();
+    let shown: Vec<clap::Command> = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+        .cloned()
+        .collect();
+    clap::Command::new("narrows")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(all.get_about().cloned().unwrap_or_default())
+        .disable_help_subcommand(true)
+        .subcommands(shown)
 }
 
 fn main() -> ExitCode {

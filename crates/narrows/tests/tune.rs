@@ -86,6 +86,52 @@ fn own_queues_are_found_and_the_report_is_the_result_again() {
     assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
 }
 
+/// Names of all fields below `value`, but for names that are the user's own.
+fn fields(value: &Value, into: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Array(all) => all.iter().for_each(|v| fields(v, into)),
+        Value::Object(all) => {
+            for (name, value) in all {
+                into.insert(name.clone());
+                if !["values", "environment", "device", "preparation"].contains(&name.as_str()) {
+                    fields(value, into);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_is_documented() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = format!("tune --json --time 15s --seed 4 --no-processes --out t.jsonl {SMALL}");
+    let result = json(&planted(folder.path(), &wanted));
+    assert!(result["chosen"].is_object() && !result["effects"].as_array().unwrap().is_empty());
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/json.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    let section = docs
+        .split("\n## ")
+        .find(|s| s.starts_with("`narrows-tune/1`"))
+        .unwrap();
+    let mut names = std::collections::BTreeSet::new();
+    fields(&result, &mut names);
+    for interval in ["low", "high", "level"] {
+        names.remove(interval);
+    }
+    for name in names {
+        let row = [
+            format!("`{name}"),
+            format!(".{name}"),
+            format!("\"{name}\""),
+        ];
+        assert!(
+            row.iter().any(|r| section.contains(r)),
+            "{name} is not in docs/json.md"
+        );
+    }
+}
+
 #[test]
 fn too_little_time_is_said_and_chooses_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,4 +215,181 @@ fn bad_input_is_one_line_and_exit_2() {
     }
     let kept = std::fs::read_to_string(folder.path().join("thesis")).unwrap();
     assert_eq!(kept, "years of work");
+}
+
+/// A redis server of its own, ended with the test.
+struct Redis {
+    child: std::process::Child,
+    port: u16,
+}
+
+impl Redis {
+    fn start(folder: &Path) -> Redis {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let child = Command::new("redis-server")
+            .args([
+                "--port",
+                &port.to_string(),
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+            ])
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("no redis-server: scripts/install-test-packages installs it");
+        let begin = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(30),
+                "redis does not answer"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Redis { child, port }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn a_real_program_is_tuned_by_what_it_prints() {
+    let folder = tempfile::tempdir().unwrap();
+    let redis = Redis::start(folder.path());
+    let port = redis.port.to_string();
+    // Sixteen commands in one message instead of one: several times the rate, whatever the machine.
+    let output = narrows(folder.path())
+        .args([
+            "tune", "--json", "--time", "40s", "--seed", "1", "--out", "t.jsonl",
+        ])
+        .args(["--threads", "1,2", "--set", "PIPE=1,16"])
+        .args([
+            "--ops-regex",
+            r"SET: (?P<rate>[\d.]+) requests per second",
+            "--",
+        ])
+        .args([
+            "redis-benchmark",
+            "-p",
+            &port,
+            "-t",
+            "set",
+            "-q",
+            "-n",
+            "4000",
+            "-c",
+            "8",
+        ])
+        .args(["-P", "{PIPE}", "--threads", "{threads}"])
+        .output()
+        .unwrap();
+    let result = json(&output);
+    assert_eq!(result["subject"]["kind"], "program");
+    assert_eq!(result["naive"]["values"]["PIPE"], "1");
+    assert_eq!(
+        result["chosen"]["setting"]["values"]["PIPE"], "16",
+        "{}",
+        result["sentence"]
+    );
+    let gain = result["chosen"]["gain"]["value"].as_f64().unwrap();
+    assert!(gain > 1.5, "{}", result["sentence"]);
+    assert_eq!(result["pareto"], Value::Null, "latency was not measured");
+    assert_eq!(json(&run(folder.path(), "report t.jsonl --json")), result);
+    let kept = json(&run(folder.path(), "results list --json"));
+    assert_eq!(
+        kept["results"],
+        Value::Array(vec![]),
+        "a program's result is not a device's"
+    );
+}
+
+/// Python threads that mark ops between sleeps: twice the threads, twice the ops.
+const MARKS: &str = "
+import ctypes, sys, threading, time
+op = ctypes.CDLL(None).narrows_op
+def work():
+    for _ in range(40):
+        time.sleep(float(sys.argv[2]))
+        op()
+threads = [threading.Thread(target=work) for _ in range(int(sys.argv[1]))]
+[t.start() for t in threads]
+[t.join() for t in threads]
+";
+
+#[test]
+fn a_real_program_is_tuned_by_its_marks() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("marks.py"), MARKS).unwrap();
+    let output = narrows(folder.path())
+        .args([
+            "tune", "--json", "--time", "50s", "--seed", "2", "--out", "t.jsonl",
+        ])
+        .args([
+            "--threads",
+            "1,4",
+            "--processes",
+            "1",
+            "--set",
+            "NAP=0.01,0.005",
+            "--",
+        ])
+        .args(["python3", "marks.py", "{threads}", "{NAP}"])
+        .output()
+        .unwrap();
+    let result = json(&output);
+    let values = &result["chosen"]["setting"]["values"];
+    assert_eq!(values["NAP"], "0.005", "{}", result["sentence"]);
+    assert_eq!(values["threads"], "4", "{}", result["sentence"]);
+    assert!(
+        result["subject"]["counted"]
+            .as_str()
+            .unwrap()
+            .contains("probe")
+    );
+}
+
+#[test]
+fn programs_that_cannot_be_tuned_are_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, code, words) in [
+        ("tune --goal p99 --threads 1,2 -- true", 2, "latencies"),
+        ("tune -- true", 2, "{threads}"),
+        ("tune --set A -- true {threads}", 2, "NAME=a,b,c"),
+        ("tune --ops-regex ( -- true {threads}", 2, "--ops-regex"),
+        ("tune -- /no/such/program {threads}", 2, "/no/such/program"),
+        (
+            "tune --backend soft -- true {threads}",
+            2,
+            "cannot be used with",
+        ),
+        ("tune --set A=1,2", 2, "COMMAND"),
+        (
+            "tune --ops-regex x --threads 1,2 -- false",
+            1,
+            "the program ended with",
+        ),
+        (
+            "tune --ops-regex (x) --threads 1,2 -- true",
+            1,
+            "matched nothing",
+        ),
+    ] {
+        let output = run(folder.path(), arguments);
+        let text = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|l| l.starts_with("narrows: "))
+            .collect();
+        assert_eq!(output.status.code(), Some(code), "{arguments}: {text}");
+        assert_eq!(lines.len(), 1, "{arguments}: {text}");
+        assert!(text.contains(words), "{arguments}: {text}");
+    }
 }

@@ -9,9 +9,8 @@ use std::process::ExitCode;
 
 /// Arguments of `audit`.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Nothing is run: names are read from the files of the program and its libraries."
-)]
+#[command(after_help = "Example: narrows audit ./app\n\n\
+    Nothing is run: names are read from the files of the program and its libraries.")]
 pub(crate) struct Args {
     /// A program, a library, or the number of a running process
     #[arg(value_name = "BINARY|PID")]

@@ -68,7 +68,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         None => run_program(&args)?,
     };
-    let explanation = explanation(&runs, slopes.as_deref());
+    let mut explanation = explanation(&runs, slopes.as_deref());
+    crate::store::measured(&mut explanation);
     let text = if args.json {
         narrows_report::explain_json(&explanation)?
     } else {

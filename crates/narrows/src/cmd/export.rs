@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Arguments of `export`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "perfetto: ui.perfetto.dev; firefox: profiler.firefox.com; \
+    after_help = "Example: narrows export narrows-app-20260101-120000 --to perfetto --out app.pftrace\n\n\
+    perfetto: ui.perfetto.dev; firefox: profiler.firefox.com; \
     csv: one line per event, columns as in its first line, times in ns"
 )]
 pub(crate) struct Args {

@@ -2,13 +2,16 @@
 
 pub(crate) mod audit;
 pub(crate) mod compare;
+pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod ladder;
 pub(crate) mod report;
 pub(crate) mod report_trace;
+pub(crate) mod results;
 pub(crate) mod scan;
 pub(crate) mod selftest;
+pub(crate) mod shell;
 pub(crate) mod top;
 pub(crate) mod trace;
 pub(crate) mod tune;
@@ -41,6 +44,14 @@ pub(crate) enum Command {
     Audit(audit::Args),
     /// Explain programs whose bottleneck is known, and show how right that is on this machine
     Selftest(selftest::Args),
+    /// The results of tune that are kept on this machine
+    Results(results::Args),
+    /// Look at what this machine has, and say what to do about what it lacks
+    Doctor(doctor::Args),
+    /// Print a completion script for a shell
+    Completions(shell::CompletionsArgs),
+    /// Write manual pages into a folder
+    Man(shell::ManArgs),
     /// A worker of the process pool (started by scan itself)
     #[command(name = "pool-worker", hide = true)]
     PoolWorker(scan::WorkerArgs),
@@ -67,6 +78,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Top(args) => top::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Selftest(args) => selftest::run(args),
+        Command::Results(args) => results::run(args),
+        Command::Doctor(args) => doctor::run(args),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         Command::PoolWorker(args) => scan::run_worker(args),
         Command::ScanPass(args) => scan::run_pass(&args),
     }

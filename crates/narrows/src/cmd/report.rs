@@ -96,7 +96,8 @@ impl Files<'_> {
 fn explained(args: &Args, files: Files<'_>) -> anyhow::Result<ExitCode> {
     let runs = read(&args.file, None)?;
     let slopes = kept_slopes(&args.file)?;
-    let explanation = explanation(&runs, slopes.as_deref());
+    let mut explanation = explanation(&runs, slopes.as_deref());
+    crate::store::measured(&mut explanation);
     if files.any() {
         let detail = detail(&args.file)?;
         if let Some(file) = files.html {

@@ -30,10 +30,9 @@ const TIME_FOR_SECOND_TRIES: Duration = Duration::from_secs(52);
 
 /// Arguments of `selftest`.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Exit status 1 says that a verdict was wrong or could not be made.\n\
-    docs/selftest.md describes the programs."
-)]
+#[command(after_help = "Example: narrows selftest --json\n\n\
+    Exit status 1 says that a verdict was wrong or could not be made.\n\
+    docs/selftest.md describes the programs.")]
 pub(crate) struct Args {
     /// Only these programs: PLANT, or PLANT:LAYER to plant it elsewhere
     #[arg(long, value_delimiter = ',', value_name = "PLANT,..")]

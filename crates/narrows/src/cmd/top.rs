@@ -11,9 +11,8 @@ use std::time::Duration;
 
 /// Arguments of `top`.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Ctrl-C ends top, not the program. Without a terminal one snapshot is printed."
-)]
+#[command(after_help = "Example: narrows top narrows-app-20260101-120000\n\n\
+    Ctrl-C ends top, not the program. Without a terminal one snapshot is printed.")]
 pub(crate) struct Args {
     /// A folder that trace is writing, or the number of a traced process
     #[arg(value_name = "TRACE|PID")]

@@ -13,7 +13,8 @@ use std::time::SystemTime;
 /// Arguments of `trace`.
 #[derive(clap::Args)]
 #[command(
-    after_help = "The program's standard streams are untouched; the summary goes to stderr.\n\
+    after_help = "Example: narrows trace --out app-trace -- ./app --threads 8\n\n\
+    The program's standard streams are untouched; the summary goes to stderr.\n\
     narrows exits with the program's own status, or 128 + the number of the signal that killed it."
 )]
 pub(crate) struct Args {

@@ -1,15 +1,17 @@
 //! `narrows tune`: finds the setting that helps on this machine, and measures by how much.
 
 mod device;
+mod program;
 mod session;
 
-pub(crate) use session::show;
+pub(crate) use session::{print, show};
 
 use crate::failure::WrongInput;
 use narrows_gpu::{
     ContextLayout, QueueLayout, Recording, SyncMode, WaitMode, Work, parse_duration,
 };
 use narrows_tune::Goal;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,6 +43,17 @@ pub(crate) struct Args {
     /// Numbers of workers that are tried: threads, or processes [default: 1,2,4,8 and on to the cores]
     #[arg(long, value_delimiter = ',', value_name = "N,..")]
     threads: Option<Vec<u32>>,
+    /// With COMMAND: numbers of copies that run at once [default: 1]
+    #[arg(long, value_delimiter = ',', value_name = "N,..", requires = "command")]
+    processes: Option<Vec<u32>>,
+    /// With COMMAND: values of an environment variable, which also replace {NAME} in COMMAND; an
+    /// empty one leaves it as it is; may be given several times
+    #[arg(long, value_name = "NAME=A,B,..", value_parser = program::variable, requires = "command")]
+    set: Vec<program::Variable>,
+    /// With COMMAND: count ops by what it prints, not by the probe: a group named `rate` is ops per
+    /// second, another group a number of ops, without a group each match is an op
+    #[arg(long, value_name = "REGEX", requires = "command")]
+    ops_regex: Option<String>,
     /// Do not try worker processes
     #[arg(long)]
     no_processes: bool,
@@ -81,14 +94,30 @@ pub(crate) struct Args {
     /// Samples file [default: narrows-tune-DATE-TIME.jsonl]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Do not keep the result for the advice of explain (narrows results)
+    #[arg(long)]
+    no_keep: bool,
     /// Seed of the random order [default: from the clock]
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// A program to tune instead of a device; {threads} or {} becomes the number of threads, which
+    /// is in NARROWS_N too
+    #[arg(
+        last = true,
+        value_name = "COMMAND",
+        conflicts_with_all = ["backend", "device", "work", "queue", "sync", "context", "wait",
+            "record", "depth", "batch", "no_processes"]
+    )]
+    command: Vec<OsString>,
 }
 
 /// Runs `tune`.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    device::run(&args)
+    if args.command.is_empty() {
+        device::run(&args)
+    } else {
+        program::run(&args)
+    }
 }
 
 /// Sorted without repeats; refuses 0, nothing and the absurd.

@@ -128,7 +128,7 @@ fn one_run(
 ) -> anyhow::Result<Option<u32>> {
     let mut plan = experiment.scale.plan(n, out.to_owned())?;
     plan.settings.timeline_bytes = plan.settings.timeline_bytes.min(TIMELINE);
-    plan.variables.push(("NARROWS_CONTROL", "1".into()));
+    plan.variables.push(("NARROWS_CONTROL".into(), "1".into()));
     let ended = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let bench = scope.spawn(|| {

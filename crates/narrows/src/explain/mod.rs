@@ -10,5 +10,5 @@ mod scale;
 
 pub(crate) use detail::{detail, keep_slopes, kept_slopes};
 pub(crate) use experiment::{Experiment, test};
-pub(crate) use read::{Runs, explanation, read};
+pub(crate) use read::{Runs, explanation, profile, read};
 pub(crate) use scale::{Scale, is_scale, run_all};

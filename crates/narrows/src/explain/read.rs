@@ -75,6 +75,11 @@ fn machine(recorded: &Recorded) -> Machine {
     }
 }
 
+/// The profile of one run's folder.
+pub(crate) fn profile(folder: &Path) -> anyhow::Result<Profile> {
+    Ok(watch(&recorded::open(folder, None)?).profile)
+}
+
 /// The profile of one opened trace, and where its terms lie.
 pub(super) fn watch(recorded: &Recorded) -> Observed {
     let places = recorded::places(&recorded.recording, &wanted(&recorded.recording));

@@ -90,7 +90,7 @@ impl Scale {
             out,
             settings: self.settings.clone(),
             rules: self.rules.clone(),
-            variables: vec![(VARIABLE, number.into())],
+            variables: vec![(VARIABLE.into(), number.into())],
             output_aside: self.output_aside,
         })
     }

@@ -24,7 +24,7 @@ pub(crate) struct Plan {
     /// A rules file of the user: its name and its text.
     pub(crate) rules: Option<(String, String)>,
     /// More variables for the program.
-    pub(crate) variables: Vec<(&'static str, OsString)>,
+    pub(crate) variables: Vec<(String, OsString)>,
     /// Send the program's standard output to our standard error: ours holds a result.
     pub(crate) output_aside: bool,
 }

@@ -33,12 +33,6 @@ impl Plan {
             stop: stop_on_signal()?,
         })
     }
-
-    /// Whether Ctrl-C came.
-    #[allow(dead_code)]
-    pub(super) fn stop(&self) -> Arc<AtomicBool> {
-        Arc::clone(&self.stop)
-    }
 }
 
 /// Searches with blocks of `source` and shows the result.
@@ -61,7 +55,11 @@ pub(super) fn measure(
         .write(&Line::Header(Box::new(header.clone())))
         .map_err(WrongInput::from_error)?;
     let bar = progress_bar(args);
-    let mut search = Search::new(&header.space, args.goal, Limits::default(), header.seed);
+    let limits = match &header.subject {
+        Subject::Device { .. } => Limits::default(),
+        Subject::Program { .. } => Limits::PROGRAM,
+    };
+    let mut search = Search::new(&header.space, args.goal, limits, header.seed);
     let end = run(
         &mut search,
         source,
@@ -78,7 +76,10 @@ pub(super) fn measure(
     );
     bar.finish_and_clear();
     keep(&mut plan.file, Line::End(end.clone()));
-    show(&samples, args.json)?;
+    let result = show(&samples, args.json)?;
+    if !args.no_keep && matches!(end.reason, EndReason::Separated | EndReason::TimeUp) {
+        store(&result, &plan.file);
+    }
     match &failed {
         None => eprintln!(
             "samples: {0} (narrows report {0})",
@@ -102,14 +103,28 @@ pub(super) fn measure(
 /// Analyses `samples` and prints the result to standard output.
 pub(crate) fn show(samples: &Samples, json: bool) -> anyhow::Result<TuneResult> {
     let result = analyse(samples);
+    print(&result, json)?;
+    Ok(result)
+}
+
+/// Prints a result to standard output.
+pub(crate) fn print(result: &TuneResult, json: bool) -> anyhow::Result<()> {
     let text = if json {
-        narrows_report::tune_json(&result)?
+        narrows_report::tune_json(result)?
     } else {
         let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        narrows_report::tune_text(&result, colour)
+        narrows_report::tune_text(result, colour)
     };
-    crate::output::print(&text)?;
-    Ok(result)
+    crate::output::print(&text)
+}
+
+/// Keeps the result for `explain`; what stands against it costs nobody the result.
+fn store(result: &TuneResult, file: &Writer) {
+    match crate::store::save(result, file.path()) {
+        Ok(None) => {}
+        Ok(Some(name)) => eprintln!("kept: {name} (narrows results show {name})"),
+        Err(error) => eprintln!("narrows: the result is not kept for explain: {error:#}"),
+    }
 }
 
 fn header(args: &Args, space: &Space, subject: Subject) -> Header {
