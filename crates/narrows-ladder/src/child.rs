@@ -86,6 +86,11 @@ impl Child {
         })
     }
 
+    /// Tells it to end, without waiting for that.
+    pub(crate) fn dismiss(&mut self) {
+        drop(self.orders.take());
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
     }
@@ -157,7 +162,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        drop(self.orders.take());
+        self.dismiss();
         let begin = Instant::now();
         while begin.elapsed() < FAREWELL && matches!(self.process.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(5));

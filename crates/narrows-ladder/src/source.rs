@@ -86,6 +86,13 @@ impl Source {
     }
 }
 
+impl Drop for Source {
+    fn drop(&mut self) {
+        // All at once: each child's own drop waits for its end.
+        self.children.iter_mut().for_each(Child::dismiss);
+    }
+}
+
 impl BlockSource for Source {
     fn block(&mut self, point: &Point, baseline: bool) -> Result<Block, Error> {
         let width = if baseline {

@@ -6,6 +6,7 @@ that will use it and returns a function that does one op and waits for it.
 """
 
 import ctypes
+import importlib
 import json
 import mmap
 import os
@@ -58,7 +59,7 @@ class Job:
 def package(name):
     """Imports a package; one that is not there is a result. Errors inside it are not hidden."""
     try:
-        return __import__(name, fromlist=["_"])
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise Missing(f"Python has no module {error.name}") from error
 

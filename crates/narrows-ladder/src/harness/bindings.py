@@ -182,8 +182,9 @@ class Ncnn:
         if self.net.load_param_mem(self.PARAM) != 0:
             raise Unsupported("this ncnn has no Gemm layer")
         self.net.load_model_mem(b"\0" * 4)
-        # A Mat made from an array only borrows its memory.
-        self.a, self.b = (ncnn.Mat(m.copy()).clone() for m in job.numpy())
+        # A Mat made from an array only borrows its memory, which has to live until it is cloned.
+        arrays = [m.copy() for m in job.numpy()]
+        self.a, self.b = (ncnn.Mat(m).clone() for m in arrays)
         info = ncnn.get_gpu_info(index)
         # VkPhysicalDeviceType: 4 is CPU; ncnn's own type has 3 for it.
         return describe(info.device_name(), ncnn, "ncnn", info.type() == 3)

@@ -10,7 +10,8 @@ class Torch:
         if self.kind == "cuda":
             if not torch.cuda.is_available():
                 raise Unsupported(f"PyTorch {torch.__version__} sees no CUDA device")
-            torch.backends.cuda.matmul.allow_tf32 = False
+            if torch.backends.cuda.matmul.allow_tf32:
+                torch.backends.cuda.matmul.allow_tf32 = False
             device = torch.cuda.get_device_name(torch.cuda.current_device())
         else:
             if not torch.backends.mps.is_available():

@@ -183,4 +183,6 @@ fn samples(ladder: &Ladder, rungs: &[(usize, &Opened)]) -> Samples {
 }
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;

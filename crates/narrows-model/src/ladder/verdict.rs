@@ -23,11 +23,13 @@ pub(super) fn verdict(facts: &Facts<'_>) -> LadderVerdict {
     let (kind, mut sentence) = answer(facts);
     let stand_ins: Vec<_> = facts.rungs.iter().filter(|r| r.stand_in).collect();
     if !stand_ins.is_empty() {
+        let opened = facts.rungs.iter().filter(|r| r.device.is_some()).count();
         let names: Vec<_> = stand_ins.iter().map(|r| r.id.as_str()).collect();
-        sentence = format!(
-            "Stand-ins made for tests, no real library, on {}: {sentence}",
-            names.join(", ")
-        );
+        let which = match names.len() {
+            n if n == opened => "all rungs".to_owned(),
+            _ => names.join(", "),
+        };
+        sentence = format!("Stand-ins made for tests, no real library, on {which}: {sentence}");
     }
     let collapses = (0..facts.steps.len())
         .filter(|i| facts.steps[*i].judged == Judged::Collapse)
@@ -97,11 +99,14 @@ fn answer(facts: &Facts<'_>) -> (LadderKind, String) {
 }
 
 fn collapse(facts: &Facts<'_>, measured: &[&StepResult]) -> String {
-    let all: Vec<&StepResult> = measured
+    let pool = |id: &str| facts.rungs.iter().any(|r| r.id == id && r.pool);
+    let mut all: Vec<&StepResult> = measured
         .iter()
         .copied()
         .filter(|s| s.judged == Judged::Collapse)
         .collect();
+    // The question is about threads.
+    all.sort_by_key(|s| pool(&s.to));
     let Some(first) = all.first() else {
         return String::new();
     };
@@ -124,31 +129,29 @@ fn collapse(facts: &Facts<'_>, measured: &[&StepResult]) -> String {
         "Efficiency collapses {}{from}.{} {bracket}.{}",
         words(facts.rungs, first),
         rest(&all),
-        isolated(facts, &first.to)
+        all.iter()
+            .find_map(|s| isolated(facts, &s.to))
+            .unwrap_or_default()
     )
 }
 
 /// What processes do for the rung on which it collapses.
-fn isolated(facts: &Facts<'_>, to: &str) -> String {
-    let Some(step) = facts.isolation.iter().find(|s| s.from == to) else {
-        return String::new();
-    };
-    let Some(at) = step.at.iter().find(|a| Some(a.n) == step.n) else {
-        return String::new();
-    };
+fn isolated(facts: &Facts<'_>, to: &str) -> Option<String> {
+    let step = facts.isolation.iter().find(|s| s.from == to)?;
+    let at = step.at.iter().find(|a| Some(a.n) == step.n)?;
     let ci = interval(at.ratio_ci, significant);
     let (ratio, n) = (significant(at.ratio), at.n);
     match at.ratio_ci {
-        Some(i) if i.low > 1.0 => format!(
+        Some(i) if i.low > 1.0 => Some(format!(
             " {n} processes instead of threads ({}) have {ratio}x {ci} its efficiency: what is \
              private to a process is part of it.",
             step.to
-        ),
-        Some(i) if i.high < 1.0 => format!(
+        )),
+        Some(i) if i.high < 1.0 => Some(format!(
             " {n} processes instead of threads ({}) do not help: {ratio}x {ci} its efficiency.",
             step.to
-        ),
-        _ => String::new(),
+        )),
+        _ => None,
     }
 }
 

@@ -4,16 +4,16 @@
 use super::chart::{COLOURS, at, line};
 use super::markup::Html;
 use crate::ladder::failure;
-use narrows_model::ladder::{Judged, LadderResult, RungPoint, RungResult, StepResult};
+use narrows_model::ladder::{FailureKind, Judged, LadderResult, RungPoint, RungResult, StepResult};
 use narrows_model::words::{interval, significant};
 
-const WIDTH: f64 = 760.0;
-const LEFT: f64 = 190.0;
-const RIGHT: f64 = 24.0;
+const WIDTH: f64 = 460.0;
+const LEFT: f64 = 124.0;
+const RIGHT: f64 = 18.0;
 const TOP: f64 = 12.0;
 const BOTTOM: f64 = 44.0;
 /// Height of a rung's row at least, and what each number of threads adds.
-const ROW: f64 = 26.0;
+const ROW: f64 = 36.0;
 const DOT: f64 = 9.0;
 
 /// From numbers to places.
@@ -133,21 +133,20 @@ fn row(html: &mut Html, scale: &Scale<'_>, index: usize, rung: &RungResult) {
             y + scale.row / 2.0,
         ],
     );
-    let layer = if rung.stand_in {
-        "stand-in"
-    } else {
-        &rung.layer
+    let layer = match rung.stand_in {
+        true => "stand-in",
+        false => &rung.layer,
     };
-    let label = format!("{} ({layer})", rung.id);
-    let place = [
-        ("class", "y"),
-        ("x", &*at(LEFT - 8.0)),
-        ("y", &*at(y + 4.0)),
-    ];
-    html.open("g", &[])
-        .element("title", &[], &rung.title)
-        .element("text", &place, &label)
-        .close("g");
+    html.open("g", &[]).element("title", &[], &rung.title);
+    for (text, down) in [(rung.id.as_str(), -3.0), (layer, 12.0)] {
+        let place = [
+            ("class", "y"),
+            ("x", &*at(LEFT - 8.0)),
+            ("y", &*at(y + down)),
+        ];
+        html.element("text", &place, text);
+    }
+    html.close("g");
     if let Some(why) = &rung.failure {
         let place = [
             ("class", "why"),
@@ -182,17 +181,22 @@ fn dot(html: &mut Html, scale: &Scale<'_>, index: usize, rung: &RungResult, p: &
         html.open("circle", &place)
             .element("title", &[], &words(rung, p, efficiency))
             .close("circle");
-    } else if let Some(why) = &p.failure {
+    } else if let Some(why) = p
+        .failure
+        .as_ref()
+        .filter(|f| f.kind != FailureKind::NotTried)
+    {
         let place = [
             ("class", "why"),
             ("x", &*at(LEFT + 6.0)),
             ("y", &*at(y + 4.0)),
         ];
-        html.element(
-            "text",
-            &place,
-            &short(&format!("{}: {}", p.n, failure(why))),
-        );
+        let full = failure(why);
+        let word = full.split(':').next().unwrap_or_default();
+        html.open("text", &place)
+            .element("title", &[], &full)
+            .text(&format!("{} {word}", p.n))
+            .close("text");
     }
     html.close("g");
 }
@@ -205,7 +209,7 @@ fn words(rung: &RungResult, point: &RungPoint, efficiency: f64) -> String {
 
 /// As much as fits into a row.
 fn short(text: &str) -> String {
-    const MOST: usize = 78;
+    const MOST: usize = 46;
     if text.chars().count() <= MOST {
         return text.to_owned();
     }
@@ -239,7 +243,7 @@ fn mark(html: &mut Html, scale: &Scale<'_>, result: &LadderResult, step: &StepRe
         html.element("title", &[], &text);
     }
     line(html, "fall", [x1, y1, x2, y2]);
-    let band = scale.row * 0.5 - 1.0;
-    line(html, "edge", [x2 - 7.0, y2 - band, x2 - 7.0, y2 + band]);
+    let ring = [("cx", &*at(x2)), ("cy", &*at(y2)), ("r", "7")];
+    html.open("circle", &ring).close("circle");
     html.close("g");
 }

@@ -3,6 +3,9 @@
 mod table;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 use crate::Error;
 use crate::text::{Page, Paint};
 use narrows_model::ladder::{
@@ -77,8 +80,10 @@ pub(crate) fn about(rung: &RungResult) -> String {
     }
     words.extend(rung.device.clone());
     words.extend(rung.software_stack.clone());
-    if let Some(error) = rung.max_relative_error {
-        words.push(format!("result right within {error:.1e}"));
+    match rung.max_relative_error {
+        Some(error) => words.push(format!("result right within {error:.1e}")),
+        None if rung.device.is_some() => words.push("nothing computed, nothing to check".into()),
+        None => {}
     }
     words.join(", ")
 }

@@ -5,7 +5,7 @@ use super::super::sys::{CUdeviceptr, CUstream};
 use crate::Error;
 use libloading::Library;
 use std::ffi::{c_int, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const REMEDY: &str = "install the CUDA toolkit, or the package nvidia-cublas (PyTorch brings it) in \
                       the Python environment that --python names";
@@ -121,6 +121,24 @@ fn lacks(file: &str, symbol: &str) -> Error {
     }
 }
 
+/// cuBLAS needs cuBLASLt, which a package's folder holds without the loader knowing: what is open
+/// already is found by its name.
+fn preload(stem: &str, file: &Path) {
+    let Some(folder) = file
+        .parent()
+        .filter(|f| stem == "cublas" && f.is_absolute())
+    else {
+        return;
+    };
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let needed = folder.join(name.replace("cublas", "cublasLt"));
+    if needed.is_file() {
+        // SAFETY: as for the library itself; if it fails, the library's own opening says why.
+        let opened = unsafe { Library::new(&needed) };
+        std::mem::forget(opened);
+    }
+}
+
 /// Names in the loader's path first, then files that a Python package or the toolkit brought.
 fn open(stem: &str, folders: &[PathBuf]) -> Result<(Library, String), Error> {
     let names = || MAJORS.iter().map(|m| format!("lib{stem}.so.{m}"));
@@ -131,6 +149,7 @@ fn open(stem: &str, folders: &[PathBuf]) -> Result<(Library, String), Error> {
     }
     let mut reason = String::new();
     for file in &tried {
+        preload(stem, file);
         // SAFETY: loading runs the library's initialisers, which are made to run in any process;
         // it is never closed.
         match unsafe { Library::new(file) } {
