@@ -91,9 +91,11 @@ fn provide(carried: &Carried) -> Outcome<()> {
             copy(&from, &out.join(name))
         });
     }
-    // Documentation needs none of it, and other systems have none of this kind: empty files.
-    let linux = variable("CARGO_CFG_TARGET_OS")? == "linux";
-    if env::var_os("DOCS_RS").is_some() || !linux {
+    // Documentation needs none of it, macOS has no planted programs, and other systems have neither:
+    // empty files.
+    let system = variable("CARGO_CFG_TARGET_OS")?;
+    let made = system == "linux" || system == "macos" && carried.target == "probe";
+    if env::var_os("DOCS_RS").is_some() || !made {
         return carried.files.iter().try_for_each(|name| {
             fs::write(out.join(name), b"").map_err(|error| format!("{name}: {error}"))
         });
@@ -102,8 +104,12 @@ fn provide(carried: &Carried) -> Outcome<()> {
     let manifest = writable(&manifest, &out.join(format!("{}-sources", carried.target)))?;
     let built = build(carried, &manifest, &out.join(carried.target))?;
     for name in carried.files {
-        copy(&built.join(name), &out.join(name))?;
-        watch(&built.join(name).with_extension("d"));
+        let mut from = built.join(name);
+        if system == "macos" {
+            from.set_extension("dylib");
+        }
+        copy(&from, &out.join(name))?;
+        watch(&from.with_extension("d"));
     }
     // Manifests are not in cargo's lists of sources.
     println!("cargo::rerun-if-changed={}", manifest.display());
@@ -182,7 +188,7 @@ fn cargo(
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
         .env("CARGO_PROFILE_RELEASE_LTO", "thin")
         .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
-        .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        .env("CARGO_PROFILE_RELEASE_STRIP", strip()?)
         .env("CARGO_PROFILE_RELEASE_PANIC", "unwind")
         .output()
         .map_err(|error| format!("cargo could not be started: {error}"))?;
@@ -194,6 +200,13 @@ fn cargo(
         "cargo ended with {}:\n  {words}",
         output.status
     )))
+}
+
+/// A linker for macOS keeps what has to be kept; a build for it from another system has no tool
+/// that strips.
+fn strip() -> Outcome<&'static str> {
+    let macos = variable("CARGO_CFG_TARGET_OS")? == "macos";
+    Ok(if macos { "none" } else { "symbols" })
 }
 
 /// Every source file that went into a result, as cargo lists them: `target: file file ...`.

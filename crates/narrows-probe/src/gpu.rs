@@ -1,6 +1,8 @@
 //! What the life cycle tells the hooks of the GPU interfaces, in one place.
 
 use crate::base::state;
+use crate::metal;
+#[cfg(target_os = "linux")]
 use crate::{cuda, opencl, vulkan};
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -22,24 +24,36 @@ impl OncePerRecording {
 
 /// The recording is open: objects that were loaded before are looked at.
 pub(crate) fn started() {
-    cuda::modules_changed();
-    layers();
+    #[cfg(target_os = "linux")]
+    {
+        cuda::modules_changed();
+        layers();
+    }
+    #[cfg(target_os = "macos")]
+    metal::started();
 }
 
 /// `dlopen` was called.
 pub(crate) fn loading() {
+    #[cfg(target_os = "linux")]
     cuda::loading();
+    metal::loading();
 }
 
 /// The process ends, or a forked child has begun: what stands for the whole process is said.
 pub(crate) fn finishing() {
-    cuda::finish();
-    layers();
-    cuda::note_coverage();
-    opencl::finish();
-    vulkan::finish();
+    #[cfg(target_os = "linux")]
+    {
+        cuda::finish();
+        layers();
+        cuda::note_coverage();
+        opencl::finish();
+        vulkan::finish();
+    }
+    metal::finish();
 }
 
+#[cfg(target_os = "linux")]
 fn layers() {
     opencl::note_coverage();
     vulkan::note_coverage();

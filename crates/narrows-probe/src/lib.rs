@@ -11,17 +11,22 @@
 #![cfg(feature = "hooks")]
 
 #[allow(dead_code)]
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 pub(crate) mod base;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 mod covered;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 mod cuda;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
 mod gpu;
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[macro_use]
 mod hooks;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod interposed;
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+mod metal;
 #[allow(dead_code)]
 #[cfg(target_os = "linux")]
 mod opencl;

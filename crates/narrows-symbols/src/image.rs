@@ -1,7 +1,7 @@
 //! The head of an object file: what it is, what it needs, how it starts.
 
-use crate::Error;
 use crate::file::{self, Bytes, Parsed};
+use crate::{Error, Signature};
 use object::read::elf::{ElfFile, FileHeader, ProgramHeader};
 use object::{Object, elf};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct Image {
     pub rpath: Vec<String>,
     /// DT_RUNPATH, one entry each, `$ORIGIN` as written.
     pub runpath: Vec<String>,
+    /// What a macOS file's signature says; `None`: it has none, or is no macOS file.
+    pub signature: Option<Signature>,
 }
 
 impl Image {
@@ -59,6 +61,7 @@ impl Image {
             needed: Vec::new(),
             rpath: Vec::new(),
             runpath: Vec::new(),
+            signature: None,
         }
     }
 }
@@ -97,11 +100,12 @@ fn elf_image<'data, Elf: FileHeader>(
     Ok(image)
 }
 
+/// A signature comes last in a file, so what was found before is kept.
 fn mach_image<'a>(
     object: &Parsed<'a>,
     file: &object::read::macho::MachOFile64<'a, object::Endianness, Bytes<'a>>,
 ) -> object::read::Result<Image> {
-    use object::read::macho::LoadCommandVariant;
+    use object::read::macho::{LoadCommandVariant, Segment};
     let mut image = Image::empty(Format::MachO, machine(object.architecture()));
     let endian = file.endian();
     let mut commands = file.macho_load_commands()?;
@@ -120,6 +124,19 @@ fn mach_image<'a>(
             }
             LoadCommandVariant::Rpath(rpath) => {
                 image.rpath.push(text(command.string(endian, rpath.path)?));
+            }
+            LoadCommandVariant::LinkeditData(data)
+                if command.cmd() == object::macho::LC_CODE_SIGNATURE =>
+            {
+                let signature = Signature::parse(data.data(endian, file.data())?)?;
+                let restricted = image.signature.is_some_and(|found| found.restricted);
+                image.signature = Some(Signature {
+                    restricted: signature.restricted || restricted,
+                    ..signature
+                });
+            }
+            LoadCommandVariant::Segment64(segment, _) if segment.name() == b"__RESTRICT" => {
+                image.signature.get_or_insert_default().restricted = true;
             }
             _ => {}
         }

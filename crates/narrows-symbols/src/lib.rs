@@ -13,8 +13,10 @@ mod file;
 mod image;
 mod libraries;
 pub mod names;
+mod signature;
 
 pub use demangle::demangle;
 pub use error::Error;
 pub use image::{Format, Image};
 pub use libraries::{Libraries, Search};
+pub use signature::Signature;

@@ -13,7 +13,11 @@ use std::path::{Path, PathBuf};
 /// The library. Empty where this build has none.
 pub(crate) const PROBE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/libnarrows_probe.so"));
 
-const NAME: &str = "libnarrows_probe.so";
+const NAME: &str = if cfg!(target_os = "macos") {
+    "libnarrows_probe.dylib"
+} else {
+    "libnarrows_probe.so"
+};
 
 /// Makes sure that the library is a file, and says where.
 pub(crate) fn extract() -> io::Result<PathBuf> {

@@ -47,6 +47,48 @@ fn objects_of_real_systems_are_placed() {
             "/v/site-packages/wgpu/resources/libwgpu_native-release.so",
             Layer::Framework,
         ),
+        (
+            "/System/Library/Frameworks/Metal.framework/Versions/A/Metal",
+            Layer::Driver,
+        ),
+        (
+            "/System/Library/Extensions/AGXMetalG16X.bundle/Contents/MacOS/AGXMetalG16X",
+            Layer::Driver,
+        ),
+        (
+            "/System/Library/PrivateFrameworks/IOGPU.framework/Versions/A/IOGPU",
+            Layer::Driver,
+        ),
+        (
+            "/System/Library/Frameworks/IOKit.framework/Versions/A/IOKit",
+            Layer::Kernel,
+        ),
+        (
+            "/System/Library/Frameworks/MetalPerformanceShaders.framework/Versions/A/Frameworks/MPSCore.framework/Versions/A/MPSCore",
+            Layer::Library,
+        ),
+        (
+            "/System/Library/Frameworks/MetalPerformanceShadersGraph.framework/Versions/A/MetalPerformanceShadersGraph",
+            Layer::Library,
+        ),
+        (
+            "/v/site-packages/torch/lib/libtorch_cpu.dylib",
+            Layer::Framework,
+        ),
+        ("/v/site-packages/mlx/lib/libmlx.dylib", Layer::Framework),
+        (
+            "/v/site-packages/mlx/core.cpython-312-darwin.so",
+            Layer::Framework,
+        ),
+        (
+            "/opt/homebrew/Frameworks/Python.framework/Versions/3.12/Python",
+            Layer::Interpreter,
+        ),
+        ("/t/lib/libMetal-stand-in.so", Layer::Driver),
+        (
+            "/t/lib/libMetalPerformanceShaders-stand-in.so",
+            Layer::Library,
+        ),
         ("/usr/bin/python3.11", Layer::Interpreter),
         (
             "/usr/lib/x86_64-linux-gnu/libpython3.11.so.1.0",
@@ -61,6 +103,10 @@ fn objects_of_real_systems_are_placed() {
 fn pass_through_objects_point_at_their_caller() {
     let rules = built_in();
     for path in [
+        "/usr/lib/system/libdispatch.dylib",
+        "/usr/lib/libc++.1.dylib",
+        "/usr/lib/system/libsystem_pthread.dylib",
+        "/t/lib/libdispatch-stand-in.so",
         "/usr/lib/x86_64-linux-gnu/libc.so.6",
         "/lib64/ld-linux-x86-64.so.2",
         "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30",

@@ -236,6 +236,7 @@ fn acquisitions(
             | WaitKind::Spin
             | WaitKind::Semaphore
             | WaitKind::UnfairLock
+            | WaitKind::Dispatch
             | WaitKind::Gil
     );
     if !counted {

@@ -1,6 +1,6 @@
 //! What the environment asks for. Read once, before the program's own code runs.
 
-use super::environ;
+use super::{environ, modules};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -73,7 +73,9 @@ impl Config {
 
 fn read(config: &mut Config) -> bool {
     let folder = variable(c"NARROWS_TRACE").filter(|value| !value.is_empty());
-    config.log = flag(c"NARROWS_LOG").unwrap_or(false);
+    // The second name is that of the hand-made interposer that came before.
+    let log = flag(c"NARROWS_LOG").or_else(|| flag(c"METAL_INTERPOSE_LOG"));
+    config.log = log.unwrap_or(false);
     let wanted = match folder {
         Some(folder) => copy_folder(&mut config.folder, folder),
         None if config.log => {
@@ -145,14 +147,7 @@ fn this_program_is_meant() -> bool {
         return true;
     }
     let mut path = [0_u8; FOLDER];
-    // SAFETY: the buffer has the length that is given.
-    let length = unsafe {
-        libc::readlink(
-            c"/proc/self/exe".as_ptr(),
-            path.as_mut_ptr().cast(),
-            FOLDER - 1,
-        )
-    };
+    let length = modules::program_path(&mut path);
     let path = path
         .get(..usize::try_from(length).unwrap_or(0))
         .unwrap_or(&[]);

@@ -2,6 +2,7 @@
 //! the threads that are alive at the end of the process cannot be asked any more.
 
 use super::local::{Errno, Local};
+#[cfg(target_os = "linux")]
 use super::sys;
 use narrows_trace::writer::{CpuSample, ThreadHandle};
 use narrows_trace::{Nanos, Ticks};
@@ -55,6 +56,19 @@ fn thread_cpu() -> Option<Nanos> {
         .then(|| Nanos((time.tv_sec as u64).wrapping_mul(1_000_000_000) + time.tv_nsec as u64))
 }
 
+/// macOS does not count a thread's switches: they stay 0 there.
+#[cfg(target_os = "macos")]
+fn thread_switches() -> Option<(u64, u64)> {
+    Some((0, 0))
+}
+
+/// macOS does not say how long a thread was ready without a core.
+#[cfg(target_os = "macos")]
+fn thread_ready() -> Option<Nanos> {
+    None
+}
+
+#[cfg(target_os = "linux")]
 fn thread_switches() -> Option<(u64, u64)> {
     // SAFETY: rusage is made of integers, for which zeros are valid.
     let mut usage: libc::rusage = unsafe { core::mem::zeroed() };
@@ -65,6 +79,7 @@ fn thread_switches() -> Option<(u64, u64)> {
 
 /// Time the thread could run and had no core: the second number of its scheduler statistics,
 /// which not every kernel keeps.
+#[cfg(target_os = "linux")]
 fn thread_ready() -> Option<Nanos> {
     let mut buffer = [0_u8; 64];
     let text = sys::read_file(c"/proc/thread-self/schedstat", &mut buffer);

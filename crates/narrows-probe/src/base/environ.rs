@@ -6,17 +6,41 @@
 
 use core::ffi::{CStr, c_char};
 
-unsafe extern "C" {
-    static mut environ: *mut *mut c_char;
+/// The list of the environment's entries.
+#[cfg(target_os = "linux")]
+fn list() -> *mut *mut c_char {
+    unsafe extern "C" {
+        static mut environ: *mut *mut c_char;
+    }
+    // SAFETY: read once; the program's own code does not run yet.
+    unsafe { environ }
 }
 
-/// Our file, as it stands in `LD_PRELOAD`.
+/// The list of the environment's entries. Libraries reach it through a function on macOS.
+#[cfg(target_os = "macos")]
+fn list() -> *mut *mut c_char {
+    unsafe extern "C" {
+        safe fn _NSGetEnviron() -> *mut *mut *mut c_char;
+    }
+    // SAFETY: always a readable pointer; the program's own code does not run yet.
+    unsafe { *_NSGetEnviron() }
+}
+
+/// The variable that inserts libraries.
+#[cfg(target_os = "linux")]
+const INSERTED: &[u8] = b"LD_PRELOAD=";
+#[cfg(target_os = "macos")]
+const INSERTED: &[u8] = b"DYLD_INSERT_LIBRARIES=";
+
+/// Our file, as it stands there.
+#[cfg(target_os = "linux")]
 const LIBRARY: &[u8] = b"libnarrows_probe.so";
+#[cfg(target_os = "macos")]
+const LIBRARY: &[u8] = b"libnarrows_probe.dylib";
 
 /// Removes our variables, and our entry of `LD_PRELOAD`.
 pub(crate) fn strip() {
-    // SAFETY: read once; the program's own code does not run yet.
-    let list = unsafe { environ };
+    let list = list();
     if list.is_null() {
         return;
     }
@@ -49,15 +73,15 @@ unsafe fn keep(entry: *mut c_char) -> bool {
     if text.starts_with(b"NARROWS_") {
         return false;
     }
-    match text.strip_prefix(b"LD_PRELOAD=") {
+    match text.strip_prefix(INSERTED) {
         Some(_) => keep_list(text),
         None => true,
     }
 }
 
-/// Takes our file out of `LD_PRELOAD=...\0`; false when nothing is left.
+/// Takes our file out of `LD_PRELOAD=...\0` or what it is called here; false when nothing is left.
 fn keep_list(text: &mut [u8]) -> bool {
-    let start = b"LD_PRELOAD=".len();
+    let start = INSERTED.len();
     let (mut from, mut to) = (start, start);
     while from < text.len().saturating_sub(1) {
         let rest = text.get(from..).unwrap_or(&[]);

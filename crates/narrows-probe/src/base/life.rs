@@ -20,6 +20,12 @@ extern "C" fn at_load() {
     if state::now() == State::Cold {
         start();
     }
+    // There is no list of destructors that the dynamic linker runs.
+    #[cfg(target_os = "macos")]
+    // SAFETY: a function of the right type; the library is never unloaded.
+    unsafe {
+        libc::atexit(at_exit)
+    };
 }
 
 /// Runs at the process's regular end, after the program's own destructors.
@@ -56,8 +62,10 @@ pub(crate) fn finish() {
 
 // The C library passes argc, argv and envp, which are not needed.
 #[used]
-#[unsafe(link_section = ".init_array")]
+#[cfg_attr(target_os = "linux", unsafe(link_section = ".init_array"))]
+#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
 static AT_LOAD: extern "C" fn() = at_load;
+#[cfg(target_os = "linux")]
 #[used]
 #[unsafe(link_section = ".fini_array")]
 static AT_EXIT: extern "C" fn() = at_exit;

@@ -24,6 +24,9 @@ pub(crate) enum Mode {
     Off = 3,
     /// The thread has said goodbye; its last destructors still run.
     Ended = 4,
+    /// In a function whose wait is recorded as a whole, or one that the probe calls: what is called
+    /// in there is passed through, and is no loss.
+    Quiet = 5,
 }
 
 /// The block. One per thread, used by its own thread (and its signal handlers) only.
@@ -54,6 +57,8 @@ pub(crate) struct Local {
     pub(crate) open_regions: Cell<u32>,
     /// The outermost of them: their call, the call before, the start.
     pub(crate) regions: [Cell<(CallId, CallId, Ticks)>; REGIONS],
+    /// Methods that the thread is in, by their row in Metal's table.
+    inside_methods: [Cell<u64>; 4],
 }
 
 /// Regions inside regions that are timed.
@@ -62,7 +67,22 @@ pub(crate) const REGIONS: usize = 8;
 const BLOCK: usize = 256;
 const _: () = assert!(size_of::<Local>() == BLOCK);
 
+/// Where the C library keeps the calling thread's `errno`.
+pub(crate) fn errno_place() -> *mut i32 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: always returns the calling thread's own errno.
+    unsafe {
+        libc::__errno_location()
+    }
+    #[cfg(target_os = "macos")]
+    // SAFETY: as above.
+    unsafe {
+        libc::__error()
+    }
+}
+
 // Hidden, so that every use inside the library resolves to its own block.
+#[cfg(target_os = "linux")]
 core::arch::global_asm!(
     ".pushsection .tbss.narrows_probe_local,\"awT\",@nobits",
     ".p2align 6",
@@ -76,7 +96,7 @@ core::arch::global_asm!(
     block = const BLOCK,
 );
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[inline(always)]
 fn address() -> *const Local {
     let address: *const Local;
@@ -93,7 +113,18 @@ fn address() -> *const Local {
     address
 }
 
-#[cfg(target_arch = "aarch64")]
+/// macOS has one model of thread-local storage, a call into the dynamic linker that is fast after
+/// a thread's first. That first one allocates: macOS's allocator takes no lock that is hooked here.
+#[cfg(target_os = "macos")]
+#[inline(always)]
+fn address() -> *const Local {
+    thread_local! {
+        static LOCAL: Local = const { Local::fresh() };
+    }
+    LOCAL.with(core::ptr::from_ref)
+}
+
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 #[inline(always)]
 fn address() -> *const Local {
     let address: *const Local;
@@ -123,6 +154,27 @@ pub(crate) fn local() -> &'static Local {
 }
 
 impl Local {
+    /// As every thread's block begins.
+    #[cfg(target_os = "macos")]
+    const fn fresh() -> Self {
+        Self {
+            mode: Cell::new(Mode::Fresh),
+            reentered: Cell::new(0),
+            handle: Cell::new(MaybeUninit::uninit()),
+            errno: Cell::new(core::ptr::null_mut()),
+            tid: Cell::new(Tid(0)),
+            end_rounds: Cell::new(0),
+            next_sample: Cell::new(Ticks(0)),
+            caller_range: Cell::new((0, 0)),
+            caller_flags: Cell::new(0),
+            caller_version: Cell::new(0),
+            last_op: Cell::new(Ticks(0)),
+            open_regions: Cell::new(0),
+            regions: [const { Cell::new((CallId::NONE, CallId::NONE, Ticks(0))) }; REGIONS],
+            inside_methods: [const { Cell::new(0) }; 4],
+        }
+    }
+
     /// See [`Mode`].
     #[inline(always)]
     pub(crate) fn mode(&self) -> Mode {
@@ -151,9 +203,29 @@ impl Local {
     pub(crate) fn become_ready(&self, handle: ThreadHandle, tid: Tid) {
         self.handle.set(MaybeUninit::new(handle));
         self.tid.set(tid);
-        // SAFETY: always returns the calling thread's own errno.
-        self.errno.set(unsafe { libc::__errno_location() });
+        self.errno.set(errno_place());
         self.set_mode(Mode::Ready);
+    }
+
+    /// The thread enters a method; false if it is in it already.
+    #[inline(always)]
+    pub(crate) fn enter_method(&self, index: usize) -> bool {
+        let bit = 1 << (index % 64);
+        match self.inside_methods.get(index / 64) {
+            Some(word) if word.get() & bit == 0 => {
+                word.set(word.get() | bit);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The thread leaves a method that it entered.
+    #[inline(always)]
+    pub(crate) fn leave_method(&self, index: usize) {
+        if let Some(word) = self.inside_methods.get(index / 64) {
+            word.set(word.get() & !(1 << (index % 64)));
+        }
     }
 
     /// Runs `work` with the thread marked as inside the probe. The thread must be `Ready`.
@@ -175,8 +247,7 @@ pub(crate) struct Errno {
 impl Errno {
     /// Remembers the present value until drop.
     pub(crate) fn keep() -> Self {
-        // SAFETY: always returns the calling thread's own errno.
-        let at = unsafe { libc::__errno_location() };
+        let at = errno_place();
         // SAFETY: the C library's promise: valid for the thread's life.
         let value = unsafe { *at };
         Self { at, value }

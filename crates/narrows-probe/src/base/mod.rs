@@ -10,10 +10,16 @@ pub(crate) mod calibrate;
 pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod cpu;
+mod decimal;
+#[cfg(target_os = "linux")]
 pub(crate) mod elf;
 pub(crate) mod environ;
 pub(crate) mod life;
 pub(crate) mod local;
+#[cfg(target_os = "linux")]
+pub(crate) mod modules;
+#[cfg(target_os = "macos")]
+#[path = "images.rs"]
 pub(crate) mod modules;
 pub(crate) mod real;
 mod report;
@@ -22,5 +28,8 @@ pub(crate) mod state;
 pub(crate) mod sys;
 pub(crate) mod thread;
 
+pub(crate) use decimal::Decimal;
 pub(crate) use real::Real;
-pub(crate) use scope::{Call, Inside, Scope};
+#[cfg(target_os = "linux")]
+pub(crate) use scope::Inside;
+pub(crate) use scope::{Call, Scope};

@@ -286,6 +286,51 @@ unsafe extern "C" fn visit(
     0
 }
 
+/// A symbol of any loaded object but this library; 0: none defines it.
+pub(crate) fn find_symbol(name: &CStr) -> usize {
+    struct Search<'a> {
+        name: &'a CStr,
+        found: usize,
+    }
+    unsafe extern "C" fn look(
+        info: *mut libc::dl_phdr_info,
+        _size: libc::size_t,
+        data: *mut c_void,
+    ) -> c_int {
+        // SAFETY: `find_symbol` passes its search.
+        let search = unsafe { &mut *data.cast::<Search<'_>>() };
+        // SAFETY: the dynamic linker passes a valid description.
+        let info = unsafe { &*info };
+        // SAFETY: the dynamic linker's headers stay while it iterates.
+        let headers =
+            unsafe { core::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+        let image = Image {
+            bias: info.dlpi_addr as usize,
+            headers,
+        };
+        let own = find_symbol as *const () as usize;
+        let holds_us = image
+            .range()
+            .is_some_and(|(start, end)| (start..end).contains(&own));
+        if holds_us {
+            return 0;
+        }
+        // SAFETY: the dynamic linker is iterating over it, so it is mapped.
+        let place = unsafe { image.find(search.name) };
+        match place {
+            Some(place) => {
+                search.found = place.address;
+                1
+            }
+            None => 0,
+        }
+    }
+    let mut search = Search { name, found: 0 };
+    // SAFETY: the callback has the right type, and `search` outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(look), (&raw mut search).cast()) };
+    search.found
+}
+
 /// Marks a module as seen, adding it if it is new.
 fn meet(image: &Image<'_>, name: &[u8]) {
     let Some((start, end)) = image.range() else {
@@ -372,6 +417,13 @@ fn classify(entry: &Entry, image: &Image<'_>) {
     entry.flags.store(flags, Ordering::Relaxed);
 }
 
+/// Writes the path of the program; its length, negative when it is not known.
+pub(crate) fn program_path(buffer: &mut [u8]) -> isize {
+    let file = c"/proc/self/exe";
+    // SAFETY: the buffer has the length that is given.
+    unsafe { libc::readlink(file.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) }
+}
+
 /// The dynamic linker does not name the program itself.
 fn store_executable_path() -> (u32, u32) {
     let at = TABLE.paths_used.load(Ordering::Relaxed);
@@ -380,10 +432,7 @@ fn store_executable_path() -> (u32, u32) {
     let Some(place) = store.get_mut(at..) else {
         return (0, 0);
     };
-    let file = c"/proc/self/exe";
-    // SAFETY: the buffer has the length that is given.
-    let length = unsafe { libc::readlink(file.as_ptr(), place.as_mut_ptr().cast(), place.len()) };
-    let length = usize::try_from(length).unwrap_or(0);
+    let length = usize::try_from(program_path(place)).unwrap_or(0);
     TABLE.paths_used.store(at + length, Ordering::Relaxed);
     (at as u32, length as u32)
 }

@@ -220,6 +220,42 @@ pub(crate) fn ready() -> Option<(&'static Local, ThreadHandle)> {
     Some((local, handle))
 }
 
+/// Runs `work` so that nothing in it is recorded, and nothing counts as lost. An exception leaves
+/// the thread as it was.
+#[inline]
+pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> R {
+    let _quiet = Quiet::enter();
+    work()
+}
+
+/// While it lives, hooks on this thread pass through. Harmless on threads that do not record.
+pub(crate) struct Quiet {
+    local: &'static Local,
+    before: Mode,
+}
+
+impl Quiet {
+    /// From now until drop.
+    #[inline]
+    pub(crate) fn enter() -> Self {
+        let local = local();
+        let before = local.mode();
+        if before == Mode::Ready {
+            local.set_mode(Mode::Quiet);
+        }
+        Self { local, before }
+    }
+}
+
+impl Drop for Quiet {
+    #[inline]
+    fn drop(&mut self) {
+        if self.before == Mode::Ready {
+            self.local.set_mode(Mode::Ready);
+        }
+    }
+}
+
 /// Marks the probe's own work: functions called while it lives are not recorded. Harmless when
 /// nested and on threads that do not record.
 pub(crate) struct Inside {

@@ -150,7 +150,7 @@ pub(crate) fn ready_slow(local: &'static Local) -> bool {
             local.reentered.set(local.reentered.get().wrapping_add(1));
             false
         }
-        Mode::Off | Mode::Ended => false,
+        Mode::Off | Mode::Ended | Mode::Quiet => false,
         Mode::Fresh => fresh(local),
     }
 }

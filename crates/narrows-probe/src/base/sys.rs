@@ -2,21 +2,31 @@
 //! function is one that this library hooks itself, or it is a cancellation point, and a thread
 //! must not be cancelled where it would not have been without the probe.
 
+#[cfg(target_os = "macos")]
+mod macos;
+#[cfg(target_os = "macos")]
+pub(crate) use macos::*;
+
+#[cfg(target_os = "linux")]
 use core::arch::asm;
+#[cfg(target_os = "linux")]
 use core::ffi::{CStr, c_long};
 
+#[cfg(target_os = "linux")]
 /// The kernel's number of the calling thread.
 pub(crate) fn gettid() -> u32 {
     // SAFETY: the call looks at no arguments and cannot fail.
     (unsafe { call(libc::SYS_gettid, 0, 0, 0) }) as u32
 }
 
+#[cfg(target_os = "linux")]
 /// The process id, asked from the kernel: right even in a child that shares our memory.
 pub(crate) fn getpid() -> u32 {
     // SAFETY: the call looks at no arguments and cannot fail.
     (unsafe { call(libc::SYS_getpid, 0, 0, 0) }) as u32
 }
 
+#[cfg(target_os = "linux")]
 /// Reads the beginning of a file; the part of `buffer` that was filled.
 pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> &'a [u8] {
     let flags = (libc::O_RDONLY | libc::O_CLOEXEC) as usize;
@@ -35,6 +45,7 @@ pub(crate) fn read_file<'a>(path: &CStr, buffer: &'a mut [u8]) -> &'a [u8] {
     buffer.get(..count).unwrap_or(&[])
 }
 
+#[cfg(target_os = "linux")]
 /// Prints to standard error, as far as it takes it.
 pub(crate) fn print(mut text: &[u8]) {
     while !text.is_empty() {
@@ -50,7 +61,7 @@ pub(crate) fn print(mut text: &[u8]) {
 
 /// # Safety
 /// The arguments are right for system call `number`, which takes at most three.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> i64 {
     let result: i64;
     // SAFETY: the kernel clobbers only the listed registers and what the arguments say.
@@ -71,7 +82,7 @@ unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> i64 {
 
 /// # Safety
 /// The arguments are right for system call `number`, which takes at most three.
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_os = "linux", target_arch = "aarch64"))]
 unsafe fn call(number: c_long, a: usize, b: usize, c: usize) -> i64 {
     let result: i64;
     // SAFETY: the kernel changes only the result register and what the arguments say.

@@ -25,7 +25,7 @@ pub(crate) fn make_key() {
     let mut key: libc::pthread_key_t = 0;
     // SAFETY: `key` is writable and the destructor has the right type.
     if unsafe { libc::pthread_key_create(&raw mut key, Some(at_end)) } == 0 {
-        KEY.store(key + 1, Ordering::Relaxed);
+        KEY.store(key as u32 + 1, Ordering::Relaxed);
     }
 }
 
@@ -49,7 +49,9 @@ pub(crate) fn register(local: &'static Local) -> bool {
     let key = KEY.load(Ordering::Relaxed);
     if key != 0 {
         // SAFETY: the key was created; any value but null makes the destructor run.
-        unsafe { libc::pthread_setspecific(key - 1, (&raw const *local).cast()) };
+        unsafe {
+            libc::pthread_setspecific((key - 1) as libc::pthread_key_t, (&raw const *local).cast())
+        };
     }
     local.become_ready(handle, tid);
     true
@@ -74,11 +76,18 @@ pub(crate) fn last_words(local: &'static Local) {
 
 /// Tells the recorder the thread's name.
 pub(crate) fn name(handle: ThreadHandle) {
-    let mut name = [0_u8; 16];
+    let mut name = [0_u8; 64];
+    #[cfg(target_os = "linux")]
     // SAFETY: PR_GET_NAME writes at most 16 bytes, the last of them 0.
     let status = unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    #[cfg(target_os = "macos")]
+    // SAFETY: always gives the calling thread.
+    let own = unsafe { libc::pthread_self() };
+    #[cfg(target_os = "macos")]
+    // SAFETY: the buffer has the length that is given.
+    let status = unsafe { libc::pthread_getname_np(own, name.as_mut_ptr().cast(), name.len()) };
     if status == 0 {
-        let length = name.iter().position(|byte| *byte == 0).unwrap_or(15);
+        let length = name.iter().position(|byte| *byte == 0).unwrap_or(0);
         handle.set_name(name.get(..length).unwrap_or(&[]));
     }
 }
@@ -90,7 +99,7 @@ unsafe extern "C" fn at_end(value: *mut c_void) {
     let key = KEY.load(Ordering::Relaxed);
     if rounds < ROUNDS && key != 0 {
         // SAFETY: the key was created, or this destructor would not run.
-        unsafe { libc::pthread_setspecific(key - 1, value) };
+        unsafe { libc::pthread_setspecific((key - 1) as libc::pthread_key_t, value) };
         return;
     }
     let _errno = Errno::keep();

@@ -20,7 +20,7 @@ macro_rules! real {
         )+
 
         /// Looks up every real function of this module.
-        pub(super) fn resolve() {
+        pub(crate) fn resolve() {
             $($crate::hooks::Resolve::resolve_now(&$static);)+
         }
     };

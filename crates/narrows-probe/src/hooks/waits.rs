@@ -31,8 +31,20 @@ pub(super) fn acquired((local, handle): Recording, kind: WaitKind, site: Site) {
 /// A wait has ended. Looks at the module map and at the thread's CPU time; keeps `errno`.
 #[cold]
 #[inline(never)]
-pub(super) fn waited((local, handle): Recording, waiting: Waiting, start: Ticks, failed: bool) {
-    let end = Ticks::now();
+pub(super) fn waited(recording: Recording, waiting: Waiting, start: Ticks, failed: bool) {
+    waited_until(recording, waiting, start, Ticks::now(), failed);
+}
+
+/// A wait that ended at `end`, a while ago.
+#[cold]
+#[inline(never)]
+pub(super) fn waited_until(
+    (local, handle): Recording,
+    waiting: Waiting,
+    start: Ticks,
+    end: Ticks,
+    failed: bool,
+) {
     let _errno = Errno::keep();
     let site = CodeAddr(waiting.site as u64);
     if life::notice_unseen_fork(local) {
@@ -69,6 +81,7 @@ pub(super) fn ready() -> Option<Recording> {
     scope::ready()
 }
 
+#[cfg(target_os = "linux")]
 /// Whether the C library accepts this time limit; if not, the real function must say so before
 /// it tries anything.
 ///
@@ -83,6 +96,7 @@ pub(super) unsafe fn valid_limit(limit: *const libc::timespec) -> bool {
     (0..1_000_000_000).contains(&nanoseconds)
 }
 
+#[cfg(target_os = "linux")]
 /// Whether the C library accepts this clock for a time limit.
 pub(super) const fn valid_clock(clock: libc::clockid_t) -> bool {
     matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_MONOTONIC)

@@ -25,6 +25,7 @@ pub(crate) use rule::{Arguments, Fails, Object, Rule, Shape};
 use slots::{SLOTS, slot};
 pub(crate) use slots::{claim, is_stub};
 
+pub(crate) use crate::base::Decimal;
 use crate::base::{Scope, scope};
 use core::mem::MaybeUninit;
 
@@ -115,33 +116,5 @@ unsafe extern "C" fn leave(frame: *mut Frame) {
     match slot(frame.slot as usize).rule() {
         Some(rule) => rule.shape.leave(scope, frame.result[0], frame),
         None => scope.abandon(),
-    }
-}
-
-/// A number as text, without allocation.
-pub(crate) struct Decimal {
-    digits: [u8; 10],
-    from: usize,
-}
-
-impl Decimal {
-    /// The text of `number`.
-    pub(crate) fn new(mut number: u32) -> Self {
-        let mut digits = [b'0'; 10];
-        let mut from = digits.len();
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (number % 10) as u8;
-            from -= 1;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        Self { digits, from }
-    }
-
-    /// The digits.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        self.digits.get(self.from..).unwrap_or(&self.digits)
     }
 }

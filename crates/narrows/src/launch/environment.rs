@@ -20,6 +20,13 @@ pub(crate) struct Settings {
     pub(crate) exclude: Vec<String>,
 }
 
+/// The variable that the dynamic linker reads for libraries to load first.
+pub(super) const INSERTED: &str = if cfg!(target_os = "macos") {
+    "DYLD_INSERT_LIBRARIES"
+} else {
+    "LD_PRELOAD"
+};
+
 /// Name of the Vulkan layer in the probe.
 pub(super) const VULKAN_LAYER: &str = "VK_LAYER_NARROWS_probe";
 
@@ -38,10 +45,7 @@ pub(super) fn variables(
         None => "VK_ADD_LAYER_PATH",
     };
     let mut variables = vec![
-        (
-            "LD_PRELOAD",
-            joined("LD_PRELOAD", library.file.as_os_str(), true),
-        ),
+        (INSERTED, joined(INSERTED, library.file.as_os_str(), true)),
         ("NARROWS_TRACE", trace.to_owned()),
         (
             "NARROWS_TIMELINE",
@@ -97,9 +101,14 @@ pub(super) const OWN: [&str; 5] = [
     "NARROWS_TRACE",
 ];
 
-/// Can this file be named in LD_PRELOAD, where spaces and colons part names?
+/// Can this file be named in [`INSERTED`], where colons (on Linux spaces too) part names?
 pub(super) fn can_preload(file: &std::path::Path) -> bool {
-    !file.to_string_lossy().contains([' ', ':', '\t', '\n'])
+    let parts: &[char] = if cfg!(target_os = "macos") {
+        &[':', '\n']
+    } else {
+        &[' ', ':', '\t', '\n']
+    };
+    !file.to_string_lossy().contains(parts)
 }
 
 #[cfg(test)]

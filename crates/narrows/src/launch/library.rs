@@ -1,6 +1,6 @@
 //! The probe as files: the library itself and the manifest of its Vulkan layer.
 
-use super::environment::{VULKAN_LAYER, can_preload};
+use super::environment::{INSERTED, VULKAN_LAYER, can_preload};
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(super) fn extract() -> anyhow::Result<Library> {
     let file = crate::probe_image::extract().context("trace: the probe cannot be extracted")?;
     anyhow::ensure!(
         can_preload(&file),
-        "trace: {}: LD_PRELOAD cannot name a file whose path holds spaces or colons; \
+        "trace: {}: {INSERTED} cannot name a file whose path holds spaces or colons; \
          set XDG_CACHE_HOME to another folder",
         file.display()
     );

@@ -8,6 +8,7 @@
 mod environment;
 mod folder;
 mod library;
+mod mac;
 mod run;
 mod size;
 mod target;

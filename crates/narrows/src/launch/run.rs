@@ -39,7 +39,14 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<(PathBuf, Ended)> {
     let variables = environment::variables(&library, out.as_os_str(), &plan.settings, |name| {
         std::env::var_os(name)
     });
-    let mut command = Command::new(&plan.target.file);
+    let target = &plan.target;
+    let started = if target.before.is_empty() {
+        &target.file
+    } else {
+        &target.program
+    };
+    let mut command = Command::new(started);
+    command.args(&target.before);
     for name in environment::OWN {
         command.env_remove(name);
     }
@@ -67,7 +74,9 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<(PathBuf, Ended)> {
 /// The program sees the name by which it was called, as it would without us.
 fn set_name(command: &mut Command, plan: &Plan) {
     use std::os::unix::process::CommandExt;
-    if let Some(name) = plan.command.first() {
+    if let Some(name) = plan.command.first()
+        && plan.target.before.is_empty()
+    {
         command.arg0(name);
     }
 }

@@ -18,19 +18,41 @@ pub(crate) struct Target {
     pub(crate) file: PathBuf,
     /// The file whose code runs first: the file itself, or a script's interpreter.
     pub(crate) program: PathBuf,
+    /// With words: `program` is started itself, with these before the program's own arguments.
+    pub(crate) before: Vec<OsString>,
+}
+
+/// A script's interpreter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Interpreter {
+    file: PathBuf,
+    /// Words that it is given before the script.
+    options: Vec<OsString>,
+    /// `env` would set variables for it.
+    sets_variables: bool,
 }
 
 /// Finds `command` as a shell would and checks that it can be injected into.
 pub(crate) fn find(command: &OsStr) -> anyhow::Result<Target> {
     let file = locate(command)?;
     let mut program = file.clone();
+    let mut before = Vec::new();
     for _ in 0..DEEPEST {
         refuse_privileged(&program)?;
         let Some(next) = interpreter(&program)? else {
             check_image(&program)?;
-            return Ok(Target { file, program });
+            return Ok(Target {
+                file,
+                program,
+                before,
+            });
         };
-        program = next;
+        // `env` and the kernel's own start of an interpreter by it are protected on macOS, and
+        // lose our variables on the way: the interpreter is started itself.
+        if cfg!(target_os = "macos") {
+            before = start_itself(&program, &next, before)?;
+        }
+        program = next.file;
     }
     Err(wrong(
         &file,
@@ -104,8 +126,27 @@ fn has_capabilities(_path: &Path) -> bool {
     false
 }
 
+/// The words behind an interpreter that is started in a script's place.
+fn start_itself(
+    script: &Path,
+    interpreter: &Interpreter,
+    behind: Vec<OsString>,
+) -> anyhow::Result<Vec<OsString>> {
+    if interpreter.sets_variables {
+        return Err(wrong(
+            script,
+            "has env set variables behind #!, and macOS lets nothing be injected through env; \
+             set them yourself and start the interpreter with the script",
+        ));
+    }
+    let mut words = interpreter.options.clone();
+    words.push(script.into());
+    words.extend(behind.into_iter().skip(1));
+    Ok(words)
+}
+
 /// The interpreter of a script; `None` for anything that does not start with `#!`.
-fn interpreter(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+fn interpreter(path: &Path) -> anyhow::Result<Option<Interpreter>> {
     let mut head = Vec::new();
     let opened = std::fs::File::open(path);
     let file = opened.map_err(|error| wrong(path, &format!("cannot be read: {error}")))?;
@@ -123,25 +164,37 @@ fn interpreter(path: &Path) -> anyhow::Result<Option<PathBuf>> {
             "is a script that names no interpreter behind #!",
         ));
     };
-    let interpreter = PathBuf::from(OsString::from_vec(first.to_vec()));
-    if interpreter.file_name() != Some(OsStr::new("env")) {
-        return exists(path, interpreter).map(Some);
+    let word = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
+    let file = PathBuf::from(word(first));
+    let mut found = Interpreter {
+        file,
+        options: Vec::new(),
+        sets_variables: false,
+    };
+    if found.file.file_name() != Some(OsStr::new("env")) {
+        found.options = words.map(word).collect();
+        return exists(path, found).map(Some);
     }
     // `env [-S] [NAME=VALUE] PROGRAM`: what follows runs in env's place.
-    let program = words.find(|word| !word.starts_with(b"-") && !word.contains(&b'='));
+    let program = words.find(|word| {
+        found.sets_variables |= word.contains(&b'=');
+        !word.starts_with(b"-") && !word.contains(&b'=')
+    });
     let Some(program) = program else {
-        return exists(path, interpreter).map(Some);
+        return exists(path, found).map(Some);
     };
-    locate(OsStr::from_bytes(program)).map(Some)
+    found.file = locate(OsStr::from_bytes(program))?;
+    found.options = words.map(word).collect();
+    Ok(Some(found))
 }
 
-fn exists(script: &Path, interpreter: PathBuf) -> anyhow::Result<PathBuf> {
-    if interpreter.exists() {
+fn exists(script: &Path, interpreter: Interpreter) -> anyhow::Result<Interpreter> {
+    if interpreter.file.exists() {
         return Ok(interpreter);
     }
     Err(wrong(
         script,
-        &format!("needs {}, which does not exist", interpreter.display()),
+        &format!("needs {}, which does not exist", interpreter.file.display()),
     ))
 }
 
@@ -161,8 +214,15 @@ fn check_image(path: &Path) -> anyhow::Result<()> {
 
 /// Why no library can be injected, if so.
 pub(crate) fn obstacle(path: &Path, image: &Image) -> Option<String> {
-    if cfg!(target_os = "linux") && image.format != Format::Elf {
-        return Some("is a macOS program".into());
+    if image.format == Format::MachO {
+        let there = super::mac::obstacle(path, image);
+        if cfg!(target_os = "macos") && (there.is_some() || image.is_native()) {
+            return there;
+        }
+        if cfg!(not(target_os = "macos")) {
+            let there = there.map(|why| format!("; there, too, it {why}"));
+            return Some(format!("is a macOS program{}", there.unwrap_or_default()));
+        }
     }
     if !image.is_native() {
         return Some(format!(
@@ -191,7 +251,7 @@ pub(crate) fn obstacle(path: &Path, image: &Image) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::find;
+    use super::{find, interpreter, start_itself};
     use std::ffi::OsStr;
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
@@ -232,6 +292,33 @@ mod tests {
         assert_eq!(
             find(nested.as_os_str()).expect("good").program,
             Path::new("/bin/sh")
+        );
+    }
+
+    /// What is started on macOS in the place of scripts.
+    #[test]
+    fn an_interpreter_in_its_script_s_place() {
+        let folder = tempfile::tempdir().expect("folder");
+        let words = |path: &Path| {
+            let found = interpreter(path).expect("reads").expect("a script");
+            start_itself(path, &found, Vec::new())
+        };
+        let by_env = script(folder.path(), "a", "#!/usr/bin/env -S sh -e\n", 0o755);
+        let found = interpreter(&by_env).expect("reads").expect("a script");
+        assert_eq!(found.file, find(OsStr::new("sh")).expect("a shell").file);
+        assert_eq!(
+            words(&by_env).expect("good"),
+            [OsStr::new("-e"), by_env.as_os_str()]
+        );
+        let direct = script(folder.path(), "b", "#!/bin/sh -e -u\n", 0o755);
+        let expected = [OsStr::new("-e"), OsStr::new("-u"), direct.as_os_str()];
+        assert_eq!(words(&direct).expect("good"), expected);
+        let sets = script(folder.path(), "c", "#!/usr/bin/env -S X=1 sh\n", 0o755);
+        assert!(
+            words(&sets)
+                .expect_err("refused")
+                .to_string()
+                .contains("variables")
         );
     }
 

@@ -190,7 +190,13 @@ fn a_macos_library_on_linux() {
         (&locks["callable"], &locks["call_sites"]),
         (&3.into(), &4.into())
     );
+    // The probe hooks all of it: what the table lists, and what the macOS library interposes.
+    for name in ["metal", "mps", "locks"] {
+        let row = interface(&found, name);
+        assert_eq!(row["uncovered"], serde_json::json!([]), "{row}");
+    }
     let commit = &found["objects"][0]["selectors"]["commit"];
+    assert_eq!(commit["covered"], true);
     assert_eq!(commit["interface"], "metal");
     assert_eq!(commit["sites"], 2);
     let shown = text(&stdout(narrows().arg("audit").arg(at("x.dylib")))).to_owned();

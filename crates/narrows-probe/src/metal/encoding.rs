@@ -1,0 +1,253 @@
+//! What a method's type encoding says about how its arguments are passed.
+//!
+//! Only as much is read as a stub needs: whether the result is a structure, which may be returned
+//! through a hidden argument, and a bound on the words that arguments take.
+
+/// Words of arguments that a stub passes on at most.
+pub(super) const MOST_WORDS: usize = 16;
+
+/// Integer argument registers of this processor.
+#[cfg(target_arch = "x86_64")]
+const REGISTERS: usize = 6;
+/// Integer argument registers of this processor.
+#[cfg(target_arch = "aarch64")]
+const REGISTERS: usize = 8;
+
+/// Does the method take or give something in vector registers?
+pub(super) fn has_vectors(encoding: &[u8]) -> bool {
+    // A letter inside a name does no harm: the method gets a stub that can do more.
+    encoding.iter().any(|byte| b"fdD[(".contains(byte))
+}
+
+/// How many words a stub has to copy from the caller's stack: at least as many as there are
+/// arguments on it. `None`: the method cannot be hooked (it returns a structure, has too many
+/// arguments, or the encoding is not understood).
+pub(super) fn stack_words(encoding: &[u8]) -> Option<usize> {
+    let mut rest = Types(encoding);
+    let result = rest.next()?;
+    if matches!(result.first(), Some(b'{' | b'(' | b'[' | b'D')) {
+        return None;
+    }
+    let (mut words, mut on_stack) = (0, false);
+    for kind in &mut rest {
+        let size = words_of(kind)?;
+        words += size;
+        // Structures of more than two words are passed on the stack, whatever registers are free.
+        on_stack |= size > 2;
+    }
+    if !rest.0.is_empty() || !(2..=MOST_WORDS).contains(&words) {
+        return None;
+    }
+    Some(if on_stack || words > REGISTERS {
+        words
+    } else {
+        0
+    })
+}
+
+/// Does the method's own encoding say the same as the table's? Digits and qualifiers do not count,
+/// and `BOOL` may be written in two ways.
+pub(super) fn agrees(own: &[u8], table: &[u8]) -> bool {
+    let plain = |byte: &&u8| !byte.is_ascii_digit() && !QUALIFIERS.contains(*byte);
+    let bool_of = |byte: &u8| {
+        if matches!(*byte, b'B' | b'c') {
+            b'C'
+        } else {
+            *byte
+        }
+    };
+    let own = own.iter().filter(plain).map(bool_of);
+    own.eq(table.iter().filter(plain).map(bool_of))
+}
+
+const QUALIFIERS: &[u8] = b"rnNoORVA";
+
+/// Splits an encoding into types.
+struct Types<'a>(&'a [u8]);
+
+impl<'a> Iterator for Types<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let length = length(self.0)?;
+        let (kind, rest) = self.0.split_at_checked(length)?;
+        let digits = rest
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+'))
+            .count();
+        self.0 = rest.get(digits..).unwrap_or(&[]);
+        let from = kind
+            .iter()
+            .take_while(|byte| QUALIFIERS.contains(byte))
+            .count();
+        kind.get(from..)
+    }
+}
+
+/// Bytes of the first type, qualifiers included.
+fn length(text: &[u8]) -> Option<usize> {
+    let mut at = text
+        .iter()
+        .take_while(|byte| QUALIFIERS.contains(byte))
+        .count();
+    while text.get(at) == Some(&b'^') {
+        at += 1;
+        at += text
+            .get(at..)?
+            .iter()
+            .take_while(|byte| QUALIFIERS.contains(byte))
+            .count();
+    }
+    match *text.get(at)? {
+        b'{' | b'(' | b'[' => bracketed(text, at),
+        b'@' => Some(match text.get(at + 1) {
+            Some(b'?') if text.get(at + 2) == Some(&b'<') => bracketed(text, at + 2)?,
+            Some(b'?') => at + 2,
+            Some(b'"') => at + 3 + text.get(at + 2..)?.iter().position(|byte| *byte == b'"')?,
+            _ => at + 1,
+        }),
+        b'b' => None,
+        letter if letter.is_ascii_alphabetic() || b"*#:?".contains(&letter) => Some(at + 1),
+        _ => None,
+    }
+}
+
+/// One past the bracket that closes the one at `at`.
+fn bracketed(text: &[u8], at: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (index, byte) in text.iter().enumerate().skip(at) {
+        match byte {
+            b'{' | b'(' | b'[' | b'<' => depth += 1,
+            b'}' | b')' | b']' | b'>' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(index + 1);
+        }
+    }
+    None
+}
+
+/// A bound on the words that a value of this type takes.
+fn words_of(kind: &[u8]) -> Option<usize> {
+    match *kind.first()? {
+        b'{' => {
+            let inside = kind.get(1..kind.len().checked_sub(1)?)?;
+            let from = inside.iter().position(|byte| *byte == b'=')? + 1;
+            let mut fields = Types(inside.get(from..)?);
+            let mut words = 0;
+            for field in &mut fields {
+                words += words_of(field)?;
+            }
+            fields.0.is_empty().then_some(words)
+        }
+        b'(' | b'[' | b'D' | b'v' | b'b' => None,
+        _ => Some(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{REGISTERS, agrees, has_vectors, stack_words};
+    use crate::metal::table::TABLE;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn what_has_to_be_copied() {
+        assert_eq!(stack_words(b"v16@0:8"), Some(0));
+        assert_eq!(stack_words(b"@24@0:8@\"NSString\"16"), Some(0));
+        assert_eq!(stack_words(b"v64@0:8{?=QQQ}16{?=QQQ}40"), Some(8));
+        assert_eq!(
+            stack_words(b"v24@0:8@?<v@?@\"<MTLCommandBuffer>\">16"),
+            Some(0)
+        );
+        assert_eq!(stack_words(b"v40@0:8@16{_NSRange=QQ}24"), Some(0));
+        let seven = stack_words(b"v56@0:8@16Q24@32Q40Q48").expect("seven words");
+        assert_eq!(seven, if REGISTERS < 7 { 7 } else { 0 });
+        assert_eq!(stack_words(b"Vv24@0:8r^v16"), Some(0));
+        assert_eq!(stack_words(b"d28@0:8f16d20"), Some(0));
+    }
+
+    #[test]
+    fn vectors_are_known() {
+        assert!(has_vectors(b"d16@0:8") && has_vectors(b"v20@0:8f16"));
+        assert!(!has_vectors(b"v64@0:8{?=QQQ}16{?=QQQ}40") && !has_vectors(b"@24@0:8@?16"));
+        let rows = TABLE
+            .iter()
+            .filter(|row| has_vectors(row.encoding.as_bytes()));
+        assert_eq!(rows.count(), 6, "GPU and kernel times");
+    }
+
+    #[test]
+    fn what_is_left_alone() {
+        for encoding in [
+            &b"{?=QQQ}16@0:8"[..],
+            b"D16@0:8",
+            b"v16",
+            b"",
+            b"v16@0:8b3",
+            b"v@:{?=QQQQQQQQQQQQQQQQ}",
+            b"v@:{?=QQ",
+            b"v@:[4Q]",
+        ] {
+            assert_eq!(
+                stack_words(encoding),
+                None,
+                "{:?}",
+                encoding.escape_ascii().to_string()
+            );
+        }
+    }
+
+    #[test]
+    fn every_row_can_be_hooked() {
+        for row in &TABLE {
+            assert!(
+                stack_words(row.encoding.as_bytes()).is_some(),
+                "{}",
+                row.call.name()
+            );
+        }
+    }
+
+    #[test]
+    fn two_encodings_of_one_method() {
+        assert!(agrees(b"B32@0:8Q16Q24", b"B@:QQ"));
+        assert!(agrees(b"C32@0:8Q16Q24", b"B@:QQ"));
+        assert!(agrees(b"v32@0:8r^@16Q24", b"v@:r^@Q"));
+        assert!(!agrees(b"v32@0:8@16Q24", b"v@:@@"));
+    }
+
+    /// The table's encodings against those that the public bindings' signatures stand for
+    /// (`scripts/make-metal-selectors encodings`).
+    #[test]
+    fn the_bindings_say_the_same() {
+        let rows = include_str!("bindings.tsv")
+            .lines()
+            .filter(|line| !line.starts_with('#'));
+        let mut known: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for row in rows {
+            let fields: Vec<&str> = row.split('\t').collect();
+            let [class, selector, encoding] = fields[..] else {
+                panic!("{row}");
+            };
+            let name = format!("{}[{class} {}]", &selector[..1], &selector[1..]);
+            known.entry(name).or_default().push(encoding);
+        }
+        let mut compared = 0;
+        for row in &TABLE {
+            let Some(encodings) = known.get(row.call.name()) else {
+                continue;
+            };
+            let same = |own: &&str| agrees(own.as_bytes(), row.encoding.as_bytes());
+            assert!(
+                encodings.iter().any(same),
+                "{} {encodings:?}",
+                row.call.name()
+            );
+            compared += 1;
+        }
+        // All but the private ones.
+        assert_eq!(compared, 170);
+    }
+}
