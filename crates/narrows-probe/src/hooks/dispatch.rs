@@ -96,12 +96,21 @@ struct Turn {
     queue: usize,
     site: Site,
     recording: Recording,
-    /// When the program's work began.
-    begun: Option<Ticks>,
-    /// Another thread runs it, and the caller waits for its end.
-    elsewhere: bool,
-    /// The thread that had the queue before, and when it let go.
-    before: (Option<Tid>, Ticks),
+    /// When the call began.
+    start: Ticks,
+    /// The thread that had the queue then.
+    owner: Option<Tid>,
+    /// What became of the program's work.
+    ran: Ran,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ran {
+    NotYet,
+    /// By the caller; its wait was recorded when it began.
+    Here,
+    /// By another thread, and the caller waits for its end.
+    Elsewhere,
 }
 
 /// Queues and the threads that have them.
@@ -159,28 +168,45 @@ unsafe fn run(turn: *mut Turn) {
     // SAFETY: as promised; the caller's frame waits for this.
     let turn = unsafe { &mut *turn };
     let (local, _) = turn.recording;
-    turn.begun = Some(Ticks::now());
+    let begun = Ticks::now();
     waiting(turn.queue).fetch_sub(1, Ordering::Relaxed);
-    if core::ptr::eq(local, crate::base::local::local()) {
-        let me = local.tid.get();
-        let ended = Ticks(let_go(turn.queue).load(Ordering::Relaxed));
-        turn.before = (LAST.of(turn.queue, me), ended);
-        LAST.took(turn.queue, me);
-        let held = Held {
-            before: OWNERS.take(turn.queue, local.tid.get()),
-            turn,
-        };
-        if local.mode() == Mode::Quiet {
-            local.set_mode(Mode::Ready);
-        }
+    if !core::ptr::eq(local, crate::base::local::local()) {
+        turn.ran = Ran::Elsewhere;
         // SAFETY: the program's work.
-        unsafe { work(held.turn.job) };
-        drop(held);
-    } else {
-        turn.elsewhere = true;
-        // SAFETY: the program's work.
-        unsafe { work(turn.job) };
+        return unsafe { work(turn.job) };
     }
+    turn.ran = Ran::Here;
+    let me = local.tid.get();
+    let ended = Ticks(let_go(turn.queue).load(Ordering::Relaxed));
+    let before = LAST.of(turn.queue, me).filter(|_| ended > turn.start);
+    LAST.took(turn.queue, me);
+    let held = Held {
+        before: OWNERS.take(turn.queue, me),
+        turn,
+    };
+    if local.mode() == Mode::Quiet {
+        local.set_mode(Mode::Ready);
+    }
+    // Now, not when the call returns: what the program's work records comes later.
+    observe(turn, turn.owner.or(before), begun);
+    // SAFETY: the program's work.
+    unsafe { work(turn.job) };
+    drop(held);
+}
+
+/// The queue was had at `begun`.
+fn observe(turn: &Turn, owner: Option<Tid>, begun: Ticks) {
+    let kind = WaitKind::Dispatch;
+    if owner.is_none() && begun.since(turn.start) < SHORT {
+        return acquired(turn.recording, kind, turn.site);
+    }
+    let waiting = Waiting {
+        kind,
+        lock: turn.queue,
+        site: turn.site,
+        owner,
+    };
+    waits::waited_until(turn.recording, waiting, turn.start, begun, false);
 }
 
 /// # Safety
@@ -247,36 +273,23 @@ unsafe fn around(
         queue: queue as usize,
         site,
         recording,
-        begun: None,
-        elsewhere: false,
-        before: (None, Ticks(0)),
+        start: Ticks::now(),
+        owner: OWNERS.of(queue as usize, local.tid.get()),
+        ran: Ran::NotYet,
     };
-    let owner = OWNERS.of(queue as usize, local.tid.get());
-    let start = Ticks::now();
     waiting(queue as usize).fetch_add(1, Ordering::Relaxed);
     {
         let _call = Under(&recording);
         local.set_mode(Mode::Quiet);
         call(&raw mut turn);
     }
-    let Some(begun) = turn.begun else {
-        waiting(queue as usize).fetch_sub(1, Ordering::Relaxed);
-        return;
-    };
-    if owner.is_none() && !turn.elsewhere && begun.since(start) < SHORT {
-        acquired(recording, WaitKind::Dispatch, site);
-        return;
+    match turn.ran {
+        Ran::Here => {}
+        Ran::Elsewhere => observe(&turn, turn.owner, Ticks::now()),
+        Ran::NotYet => {
+            waiting(queue as usize).fetch_sub(1, Ordering::Relaxed);
+        }
     }
-    let (before, ended) = turn.before;
-    let owner = owner.or(before.filter(|_| ended > start));
-    let end = if turn.elsewhere { Ticks::now() } else { begun };
-    let waiting = Waiting {
-        kind: WaitKind::Dispatch,
-        lock: queue as usize,
-        site,
-        owner,
-    };
-    waits::waited_until(recording, waiting, start, end, false);
 }
 
 macro_rules! with_block {
