@@ -21,6 +21,9 @@ mod stub;
 pub(crate) mod table;
 mod times;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(target_os = "linux")]
 pub(crate) use entry::resolve;
 
