@@ -345,7 +345,7 @@ fn the_page_and_the_text_show_every_rung() {
     }
     assert!(text.lines().all(|l| l.chars().count() <= 100), "{text}");
     assert!(
-        text.contains("verdict: ") && text.contains("stand-in"),
+        text.contains("verdict: ") && text.contains("STAND-IN"),
         "{text}"
     );
     assert!(page.contains("<svg") && page.contains("stand-in"));

@@ -138,9 +138,9 @@ fn row(html: &mut Html, scale: &Scale<'_>, index: usize, rung: &RungResult) {
         false => &rung.layer,
     };
     html.open("g", &[]).element("title", &[], &rung.title);
-    for (text, down) in [(rung.id.as_str(), -3.0), (layer, 12.0)] {
+    for (text, class, down) in [(rung.id.as_str(), "y id", -3.0), (layer, "y", 12.0)] {
         let place = [
-            ("class", "y"),
+            ("class", class),
             ("x", &*at(LEFT - 8.0)),
             ("y", &*at(y + down)),
         ];
