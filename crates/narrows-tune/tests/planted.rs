@@ -240,3 +240,71 @@ fn the_planted_optimum_is_found_on_a_noisy_machine() {
 fn the_planted_optimum_is_found_beside_a_bursty_neighbour() {
     nineteen_of_twenty(Noise::BURSTY);
 }
+
+/// Throughput, 99th percentile and width of every setting, without noise.
+fn truth(space: &Space, points: &[Point], planted: &Planted) -> Vec<(f64, f64, f64)> {
+    let mut source = PlantedBlocks {
+        planted: planted.clone(),
+        points: points.to_vec(),
+        blocks: Simulated::new(Sim::new(SoftConfig::default(), Noise::NONE, 1), 5 * BLOCK),
+    };
+    let measured = points.iter().enumerate().map(|(setting, point)| {
+        let block = source.block(point, false).unwrap();
+        let all: u64 = block.latency.iter().map(|(_, n)| n).sum();
+        let mut seen = 0;
+        let p99 = block.latency.iter().find(|(_, n)| {
+            seen += n;
+            seen * 100 >= all * 99
+        });
+        let width = f64::from(space.widths[setting]);
+        (planted.throughput(setting), p99.unwrap().0 as f64, width)
+    });
+    measured.collect()
+}
+
+/// The chosen setting is within `most` of the best that the goal could have, in its own measure
+/// (smaller is better), in four of five searches.
+fn near_the_best(goal: Goal, most: f64, measure: fn(&(f64, f64, f64)) -> f64) {
+    let device = SoftBackend::default().devices().unwrap().remove(0);
+    let (space, points) = space(&wanted(), &device).unwrap();
+    let near = (0..5).filter(|seed| {
+        let planted = Planted::new(&space, *seed);
+        let truth = truth(&space, &points, &planted);
+        let blocks = PlantedBlocks {
+            planted: planted.clone(),
+            points: points.clone(),
+            blocks: Simulated::new(Sim::new(SoftConfig::default(), Noise::QUIET, *seed), BLOCK),
+        };
+        let mut source = OnDevice::new(blocks, points.clone());
+        let result = analyse(&search(&space, &mut source, goal, 3_000, *seed));
+        let chosen = result.chosen.expect("something was chosen");
+        assert_eq!(chosen.goal, goal);
+        let found = (0..points.len())
+            .find(|i| space.words(*i) == chosen.setting.words)
+            .unwrap();
+        let naive = truth[space.naive].0;
+        let allowed = truth.iter().filter(|t| t.0 >= 0.99 * naive);
+        let best = allowed.map(measure).fold(f64::INFINITY, f64::min);
+        let is_near = measure(&truth[found]) <= best * most;
+        println!(
+            "{goal}: {} is {} of the best",
+            chosen.setting.words,
+            measure(&truth[found]) / best
+        );
+        truth[found].0 >= 0.95 * naive && is_near
+    });
+    let near = near.count();
+    assert!(near >= 4, "{near} of 5");
+}
+
+#[test]
+fn the_goal_p99_finds_short_latencies_without_loss_of_throughput() {
+    near_the_best(Goal::P99, 1.15, |(_, p99, _)| *p99);
+}
+
+#[test]
+fn the_goal_efficiency_finds_little_thread_time_without_loss_of_throughput() {
+    near_the_best(Goal::Efficiency, 1.05, |(throughput, _, width)| {
+        width / throughput
+    });
+}

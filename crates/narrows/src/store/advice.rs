@@ -125,6 +125,93 @@ mod tests {
         assert_eq!(of(None), None);
     }
 
+    /// A search on a device with one effect, as `tune` would keep it.
+    fn stored() -> Stored {
+        use narrows_scan::samples::Block;
+        use narrows_tune::samples::{FORMAT, Header, Line, Pair, Purpose, Samples, VERSION};
+        use narrows_tune::{Dimension, Goal, Setting, Space};
+        let values = ["shared", "own"].map(str::to_owned).to_vec();
+        let name = "queue".to_owned();
+        let dimensions = vec![Dimension { name, values }];
+        let space = Space::new(dimensions, &Setting(vec![0]), |_| Some(4)).unwrap();
+        let device = narrows_gpu::Backend::devices(&narrows_gpu::soft::SoftBackend::default());
+        let subject = narrows_tune::samples::Subject::Device {
+            device: device.unwrap().remove(0),
+            choice: "a test".into(),
+            work: "noop".into(),
+            preparation: Default::default(),
+        };
+        let mut samples = Samples::new(Header {
+            format: FORMAT.into(),
+            version: VERSION,
+            tool: "1".into(),
+            started: "2026-01-02T03:04:05Z".into(),
+            command: Vec::new(),
+            environment: Default::default(),
+            subject,
+            goal: Goal::Throughput,
+            time_ns: 1,
+            seed: 1,
+            simulated: true,
+            space,
+        });
+        let block = |ops| Block {
+            start_ns: 0,
+            wall_ns: 1_000_000_000,
+            ops,
+            cpu_ns: None,
+            latency: Vec::new(),
+            max_latency_ns: 0,
+        };
+        for purpose in [Purpose::Screen, Purpose::Confirm, Purpose::Effect] {
+            for _ in 0..8 {
+                samples.add(Line::Pair(Pair {
+                    purpose,
+                    setting: 1,
+                    reference: 0,
+                    setting_first: true,
+                    measured: block(3_000),
+                    compared: block(1_000),
+                }));
+            }
+        }
+        let result = narrows_tune::analyse(&samples);
+        Stored {
+            schema: super::super::SCHEMA.into(),
+            key: super::super::key(&result).unwrap(),
+            samples: None,
+            result,
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_said_with_where_and_when() {
+        let stored = [stored()];
+        let text = words(&advice(Some("narrows scan --queue shared,own")), &stored).unwrap();
+        for part in [
+            "queue=own did 3.00x [3.00, 3.00]",
+            "queue=shared",
+            "noop",
+            "2026-01-02",
+        ] {
+            assert!(text.contains(part), "no {part} in {text}");
+        }
+        assert_eq!(
+            words(&advice(Some("narrows scan --depth 1,8")), &stored),
+            None
+        );
+    }
+
+    #[test]
+    fn another_driver_is_another_device() {
+        let key = stored().key;
+        let soft = narrows_gpu::soft::SoftBackend::default();
+        let mut device = narrows_gpu::Backend::devices(&soft).unwrap().remove(0);
+        assert!(is_of(&key, &device));
+        device.driver.push_str(" later");
+        assert!(!is_of(&key, &device));
+    }
+
     #[test]
     fn nothing_stored_is_not_measured() {
         assert_eq!(
