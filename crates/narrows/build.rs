@@ -71,7 +71,10 @@ fn main() {
     println!("cargo::rerun-if-env-changed=DOCS_RS");
     for carried in &CARRIED {
         if let Err(why) = provide(carried) {
-            println!("cargo::error={} could not be built: {why}", carried.what);
+            // One message is one line.
+            for line in format!("{} could not be built: {why}", carried.what).lines() {
+                println!("cargo::error={line}");
+            }
         }
     }
 }
@@ -100,9 +103,10 @@ fn provide(carried: &Carried) -> Outcome<()> {
             fs::write(out.join(name), b"").map_err(|error| format!("{name}: {error}"))
         });
     }
-    let manifest = PathBuf::from(variable(carried.manifest)?);
-    let manifest = writable(&manifest, &out.join(format!("{}-sources", carried.target)))?;
-    let built = build(carried, &manifest, &out.join(carried.target))?;
+    let package = PathBuf::from(variable(carried.manifest)?);
+    let manifest = writable(&package, &out.join(format!("{}-sources", carried.target)))?;
+    let siblings = siblings(&package);
+    let built = build(carried, &manifest, &out.join(carried.target), &siblings)?;
     for name in carried.files {
         let mut from = built.join(name);
         if system == "macos" {
@@ -137,7 +141,41 @@ fn writable(manifest: &Path, copy: &Path) -> Outcome<PathBuf> {
         return Ok(manifest.to_path_buf());
     }
     copy_folder(folder, copy).map_err(|error| format!("{}: {error}", folder.display()))?;
-    Ok(copy.join("Cargo.toml"))
+    let copied = copy.join("Cargo.toml");
+    // The copy may lie below a workspace that is not its own.
+    let text = fs::read_to_string(&copied).map_err(|error| format!("the manifest: {error}"))?;
+    if !text.lines().any(|line| line.trim() == "[workspace]") {
+        fs::write(&copied, text + "\n[workspace]\n")
+            .map_err(|error| format!("{}: {error}", copied.display()))?;
+    }
+    Ok(copied)
+}
+
+/// Our other crates that came the same way as the package, from cargo's own sources: the inner
+/// cargo takes them from there. It knows no registry that only the outer one was told of (the one
+/// of a release that is being checked, before it is published).
+fn siblings(package: &Path) -> Vec<String> {
+    let version = concat!("-", env!("CARGO_PKG_VERSION"));
+    let sources = package.parent().filter(|folder| {
+        let name = folder.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| name.ends_with(version))
+    });
+    let Some(sources) = sources.and_then(Path::parent) else {
+        return Vec::new();
+    };
+    let folder = sources.join(format!("narrows-trace{version}"));
+    let there = folder.join("Cargo.toml").exists();
+    there
+        .then(|| {
+            let patch = format!(
+                "patch.crates-io.narrows-trace.path={:?}",
+                folder.display().to_string()
+            );
+            ["--config".to_owned(), patch]
+        })
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
@@ -155,10 +193,18 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 /// Runs the inner cargo, first without network; the folder of its results.
-fn build(carried: &Carried, manifest: &Path, target_folder: &Path) -> Outcome<PathBuf> {
-    let offline = cargo(carried, manifest, target_folder, &["--offline"])?;
+fn build(
+    carried: &Carried,
+    manifest: &Path,
+    target_folder: &Path,
+    siblings: &[String],
+) -> Outcome<PathBuf> {
+    let mut words: Vec<&str> = siblings.iter().map(String::as_str).collect();
+    words.push("--offline");
+    let offline = cargo(carried, manifest, target_folder, &words)?;
     if let Err(first) = offline {
-        cargo(carried, manifest, target_folder, &[])?
+        words.pop();
+        cargo(carried, manifest, target_folder, &words)?
             .map_err(|second| format!("{second}\nbefore that, without network: {first}"))?;
     }
     let target = variable("TARGET")?;
