@@ -9,6 +9,7 @@ mod calibrate;
 mod choose;
 pub mod cuda;
 mod error;
+pub mod gcd;
 pub mod library;
 mod matmul;
 #[cfg(any(target_os = "macos", metal_stand_in))]

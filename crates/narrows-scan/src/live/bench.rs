@@ -1,7 +1,7 @@
 //! Blocks of any point, made ready when first asked for: a search tries hundreds of settings and
 //! needs few of them at a time.
 
-use super::{BLOCK, Live, WorkerCommand, per_op};
+use super::{BLOCK, Live, ThreadsVia, WorkerCommand, per_op};
 use crate::Error;
 use crate::clock::Monotonic;
 use crate::plan::Plan;
@@ -61,7 +61,8 @@ impl<'a> Bench<'a> {
             points,
             time: Duration::ZERO,
         };
-        let (live, left_out) = Live::cold(&plan, self.device, &self.workers)?;
+        let (live, left_out) =
+            Live::cold(ThreadsVia::default(), &plan, self.device, &self.workers)?;
         Ok(Ready {
             warm: vec![false; plan.points.len()],
             points: plan.points,

@@ -6,10 +6,9 @@ use crate::Error;
 use crate::clock::{Monotonic, process_cpu_ns};
 use crate::samples::{Block, Strategy};
 use narrows_gate::{Gate, Round};
-use narrows_gpu::{Device, Lane};
+use narrows_gpu::{Device, Lane, gcd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Beyond a block's own length, how long a thread may take to answer.
@@ -28,10 +27,35 @@ struct Job {
 type Answer = Result<Drove, Error>;
 type Lanes = Vec<Box<dyn Lane>>;
 
+/// Whose threads submit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ThreadsVia {
+    /// Threads that the crew makes.
+    #[default]
+    Pthreads,
+    /// Threads of Grand Central Dispatch's global queue (macOS), each kept for the whole run.
+    Gcd,
+}
+
+impl std::str::FromStr for ThreadsVia {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "pthreads" => Ok(Self::Pthreads),
+            "gcd" => Ok(Self::Gcd),
+            _ => Err(format!(
+                "unknown kind of threads '{word}'; possible: pthreads, gcd"
+            )),
+        }
+    }
+}
+
 struct Member {
     jobs: Sender<Job>,
     answers: Receiver<Answer>,
-    thread: Option<JoinHandle<()>>,
+    /// Closed when the thread has given its lanes back.
+    end: Receiver<()>,
 }
 
 /// All submitting threads.
@@ -48,6 +72,7 @@ impl Crew {
     pub(super) fn new(
         device: &dyn Device,
         strategies: &[(Strategy, u32)],
+        via: ThreadsVia,
         mut limited: impl FnMut(Strategy, u32, &str),
     ) -> Result<Crew, Error> {
         let width = strategies
@@ -55,6 +80,9 @@ impl Crew {
             .map(|(_, n)| *n as usize)
             .max()
             .unwrap_or(0);
+        if via == ThreadsVia::Gcd {
+            gcd::check(width as u32)?;
+        }
         let mut per_thread: Vec<Vec<Option<Box<dyn Lane>>>> = (0..width)
             .map(|_| Vec::with_capacity(strategies.len()))
             .collect();
@@ -74,7 +102,7 @@ impl Crew {
             .enumerate()
             .map(|(index, lanes)| {
                 let specs = strategies.iter().map(|(s, _)| *s).collect();
-                Member::start(index, lanes, specs, Arc::clone(&gate))
+                Member::start(via, index, lanes, specs, Arc::clone(&gate))
             })
             .collect::<Result<_, _>>()?;
         let strategies = strategies.iter().map(|(s, _)| *s).collect();
@@ -184,6 +212,7 @@ fn most_lanes(
 
 impl Member {
     fn start(
+        via: ThreadsVia,
         index: usize,
         lanes: Vec<Option<Box<dyn Lane>>>,
         specs: Vec<Strategy>,
@@ -192,18 +221,23 @@ impl Member {
         let (jobs, inbox) = channel();
         let (outbox, answers) = channel();
         let driver = Driver::new()?;
-        let thread = std::thread::Builder::new()
-            .name(format!("submit-{index}"))
-            .spawn(move || member_main(driver, lanes, &specs, &gate, &inbox, &outbox))
-            .map_err(|source| Error::System {
-                what: format!("starting thread {index}"),
-                source,
-            })?;
-        Ok(Member {
-            jobs,
-            answers,
-            thread: Some(thread),
-        })
+        let (ending, end) = channel();
+        let main = move || {
+            member_main(driver, lanes, &specs, &gate, &inbox, &outbox);
+            drop(ending);
+        };
+        match via {
+            ThreadsVia::Gcd => gcd::spawn(main)?,
+            ThreadsVia::Pthreads => std::thread::Builder::new()
+                .name(format!("submit-{index}"))
+                .spawn(main)
+                .map(drop)
+                .map_err(|source| Error::System {
+                    what: format!("starting thread {index}"),
+                    source,
+                })?,
+        }
+        Ok(Member { jobs, answers, end })
     }
 }
 
@@ -235,20 +269,13 @@ fn member_main(
 
 impl Drop for Crew {
     fn drop(&mut self) {
-        let threads: Vec<_> = self
-            .members
-            .drain(..)
-            .filter_map(|member| member.thread)
-            .collect();
-        let begin = Instant::now();
-        for thread in threads {
-            while !thread.is_finished() && begin.elapsed() < FAREWELL {
-                std::thread::sleep(Duration::from_micros(100));
-            }
+        // Without their channels the threads end.
+        let ends: Vec<_> = self.members.drain(..).map(|member| member.end).collect();
+        let deadline = Instant::now() + FAREWELL;
+        for end in ends {
             // A thread that hangs in the driver would hang us too: leave it to the process's end.
-            if thread.is_finished() {
-                drop(thread.join());
-            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            let _ = end.recv_timeout(left);
         }
     }
 }

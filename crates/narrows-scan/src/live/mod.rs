@@ -7,6 +7,7 @@ mod pool;
 pub mod worker;
 
 pub use bench::Bench;
+pub use crew::ThreadsVia;
 
 use crate::Error;
 use crate::clock::Monotonic;
@@ -53,13 +54,24 @@ impl Live {
         device: &dyn Device,
         workers: &WorkerCommand,
     ) -> Result<(Live, Vec<LeftOut>), Error> {
-        let (mut live, left_out) = Live::cold(plan, device, workers)?;
+        Live::with_threads(ThreadsVia::default(), plan, device, workers)
+    }
+
+    /// [`Live::new`] with threads of a kind.
+    pub fn with_threads(
+        via: ThreadsVia,
+        plan: &Plan,
+        device: &dyn Device,
+        workers: &WorkerCommand,
+    ) -> Result<(Live, Vec<LeftOut>), Error> {
+        let (mut live, left_out) = Live::cold(via, plan, device, workers)?;
         live.warm_up(plan, &left_out)?;
         Ok((live, left_out))
     }
 
     /// [`Live::new`] without the warm-up: every block is [`BLOCK`] long.
     fn cold(
+        via: ThreadsVia,
         plan: &Plan,
         device: &dyn Device,
         workers: &WorkerCommand,
@@ -72,7 +84,7 @@ impl Live {
             .copied()
             .collect();
         let pooled: Vec<_> = strategies.iter().filter(|(s, _)| s.pool).copied().collect();
-        let crew = Crew::new(device, &threaded, |strategy, possible, why| {
+        let crew = Crew::new(device, &threaded, via, |strategy, possible, why| {
             leave_out(plan, strategy, possible, why, &mut left_out);
         })?;
         let mut pools = Vec::new();

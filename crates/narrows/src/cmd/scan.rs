@@ -11,7 +11,7 @@ use crate::failure::WrongInput;
 use narrows_gpu::{
     ContextLayout, Mps, QueueLayout, Recording, SyncMode, WaitMode, Work, parse_duration,
 };
-use narrows_scan::live::worker;
+use narrows_scan::live::{ThreadsVia, worker};
 use narrows_scan::plan::{OptionLists, Request};
 use std::io::{stdin, stdout};
 use std::path::PathBuf;
@@ -70,6 +70,9 @@ pub(crate) struct Args {
     /// Ops per submission
     #[arg(long, value_delimiter = ',', default_value = "1", value_name = "N,..")]
     batch: Vec<u32>,
+    /// Whose threads submit: pthreads, gcd (macOS: Grand Central Dispatch)
+    #[arg(long, default_value = "pthreads", value_name = "KIND")]
+    threads_via: ThreadsVia,
     /// What each op does: noop, busy:TIME, matmul:N or matmul:N:f16
     #[arg(long, default_value = "noop", value_name = "WORK")]
     work: Work,
@@ -142,6 +145,10 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .map_err(WrongInput::from_error)?;
     let plan =
         narrows_scan::plan::plan(&args.request(), &chosen.info).map_err(WrongInput::from_error)?;
+    if args.threads_via == ThreadsVia::Gcd {
+        let most = args.threads.iter().copied().max().unwrap_or(1);
+        narrows_gpu::gcd::check(most).map_err(WrongInput::from_error)?;
+    }
     session::run(&args, &chosen, &plan, &style)
 }
 

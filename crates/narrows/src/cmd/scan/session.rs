@@ -4,7 +4,7 @@ use super::{Args, Style, show};
 use crate::failure::WrongInput;
 use indicatif::{ProgressBar, ProgressStyle};
 use narrows_gpu::Chosen;
-use narrows_scan::live::{BLOCK, Live, WorkerCommand};
+use narrows_scan::live::{BLOCK, Live, ThreadsVia, WorkerCommand};
 use narrows_scan::plan::Plan;
 use narrows_scan::run::{Budget, Event, run as measure};
 use narrows_scan::samples::{EndReason, FORMAT, Header, Line, Samples, VERSION, Writer};
@@ -37,7 +37,7 @@ pub(super) fn run(
         command: std::env::args().skip(1).collect(),
         environment,
         device: device.info().clone(),
-        device_choice: chosen.why.clone(),
+        device_choice: choice(args, chosen),
         preparation,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..)),
         block_ns: BLOCK.as_nanos() as u64,
@@ -48,7 +48,7 @@ pub(super) fn run(
         program: std::env::current_exe()?,
         arguments: vec!["pool-worker".into()],
     };
-    let (mut live, left_out) = Live::new(plan, &*device, &workers)?;
+    let (mut live, left_out) = Live::with_threads(args.threads_via, plan, &*device, &workers)?;
     let mut samples = Samples::new(header.clone());
     let mut keeper = Keeper {
         file: &mut file,
@@ -91,6 +91,14 @@ pub(super) fn run(
     let failed = keeper.failed;
     show(&samples, style)?;
     finish(&end, failed, &file)
+}
+
+/// Why this device, and whose threads where they are not ours.
+fn choice(args: &Args, chosen: &Chosen) -> String {
+    match args.threads_via {
+        ThreadsVia::Pthreads => chosen.why.clone(),
+        ThreadsVia::Gcd => format!("{}; submitted from threads of GCD", chosen.why),
+    }
 }
 
 /// What stands below the report, and the exit code.
