@@ -41,6 +41,18 @@ int main(int argc, char **argv) {
     /* Timed, with an event each. */
     LOOP("addResidencySet:", seconds, [queue addResidencySet:nil]);
     LOOP("insertDebugCaptureBoundary", seconds, [queue insertDebugCaptureBoundary]);
+    /* As many as a program sends for one kernel; the last stands for the dispatch, the one of them
+     * that is timed. The number in front is that of the calls. */
+    id<MTLBuffer> memory = [device newBufferWithLength:64 options:0];
+    LOOP("7_as_for_a_kernel", seconds, {
+        [encoder setComputePipelineState:nil];
+        [encoder setBuffer:memory offset:0 atIndex:0];
+        [encoder setBuffer:memory offset:0 atIndex:1];
+        [encoder setBuffer:memory offset:0 atIndex:2];
+        [encoder setThreadgroupMemoryLength:16 atIndex:0];
+        [encoder useResource:memory usage:1];
+        [queue insertDebugCaptureBoundary];
+    });
     [encoder endEncoding];
     [pool drain];
     return 0;
