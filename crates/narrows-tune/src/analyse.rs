@@ -155,7 +155,9 @@ impl Measured<'_> {
     fn effects(&self) -> Vec<Effect> {
         let space = self.space();
         let mut by_change: BTreeMap<(usize, usize), Vec<&Pair>> = BTreeMap::new();
-        for pair in self.pairs(Purpose::Effect) {
+        let chosen = decide(space, &self.samples.pairs, self.header().goal).map(|d| d.leader);
+        let of_chosen = |p: &&Pair| Some(p.setting) == chosen;
+        for pair in self.pairs(Purpose::Effect).filter(of_chosen) {
             let key = (pair.setting, pair.reference);
             by_change.entry(key).or_default().push(pair);
         }

@@ -10,9 +10,9 @@
 
 use crate::decide::{Decision, Duel, FINALISTS, decide, well_measured};
 use crate::samples::{EndReason, LeftOut, Pair, Purpose};
-use crate::standing::{Standing, front, ranking, standings};
+use crate::standing::{Standing, front, lead, ranking, standings};
 use crate::{Goal, Space};
-use narrows_model::stats::MIN_COUNT;
+use narrows_model::stats::{Estimate, MIN_COUNT};
 use std::collections::{BTreeSet, VecDeque};
 
 /// One of this many stays after a rung.
@@ -160,7 +160,7 @@ impl<'a> Search<'a> {
             match self.phase {
                 Phase::Screen { rung } => self.next_rung(rung + 1, used),
                 Phase::Duel => self.next_duels(used),
-                Phase::Confirm => self.phase = Phase::Done,
+                Phase::Confirm => self.follow_effects(used),
                 Phase::Done => return Step::Done(self.reason),
             }
         }
@@ -340,6 +340,7 @@ impl<'a> Search<'a> {
             self.reason = EndReason::Separated;
             self.ask_fresh(&decision);
         } else if used >= self.limits.duel {
+            self.reason = EndReason::TimeUp;
             self.ask_fresh(&decision);
         } else {
             let open = decision.others.iter().filter(|(_, d)| *d == Duel::Open);
@@ -352,8 +353,44 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// A single change of the chosen setting that did better in its fresh pairs, with the whole
+    /// interval, and that fell out early: it is screened as a finalist is, and may duel.
+    fn follow_effects(&mut self, used: f64) {
+        self.phase = Phase::Done;
+        let Some(leader) = self.leader.filter(|_| used < self.limits.screen) else {
+            return;
+        };
+        let standings = standings(self.space, &self.pairs);
+        let known = well_measured(&standings);
+        let better: Vec<usize> = (0..self.space.dimensions.len())
+            .filter_map(|at| self.space.without(leader, at))
+            .filter(|i| !known.contains(i) && self.does_better(*i, leader))
+            .collect();
+        if !better.is_empty() {
+            self.last_rung(&standings, better);
+        }
+    }
+
+    /// By the pairs of the chosen setting's changes.
+    fn does_better(&self, setting: usize, leader: usize) -> bool {
+        let of = |p: &&Pair| {
+            p.purpose == Purpose::Effect && (p.setting, p.reference) == (leader, setting)
+        };
+        let pairs = self.pairs.iter().filter(of);
+        let leads: Vec<f64> = pairs
+            .filter_map(|p| lead(p, self.goal, self.space))
+            .collect();
+        let interval = Estimate::of(&leads).and_then(|e| e.interval);
+        interval.is_some_and(|i| i.high < 0.0)
+    }
+
     /// Fresh pairs of what was chosen.
     fn ask_fresh(&mut self, decision: &Decision) {
+        if self.leader == Some(decision.leader) {
+            // What followed its changes did not beat it.
+            self.phase = Phase::Done;
+            return;
+        }
         self.phase = Phase::Confirm;
         let naive = self.space.naive;
         let mut chosen: Vec<usize> = Goal::ALL

@@ -19,9 +19,9 @@ pub(super) fn look() -> Finding {
     // What stays is in the system's folder for such things.
     drop(std::fs::remove_dir_all(&folder));
     match tried {
-        Ok(hooks) => Finding::ok(
+        Ok(()) => Finding::ok(
             AREA,
-            format!("a program ran with the probe inside; {hooks} of its functions were wrapped"),
+            "a program ran with the probe inside and left a recording",
         ),
         Err(error) => {
             let words: Vec<String> = error.chain().map(ToString::to_string).collect();
@@ -37,8 +37,8 @@ pub(super) fn look() -> Finding {
     }
 }
 
-/// Functions that were wrapped.
-fn attempt(folder: &Path) -> anyhow::Result<u64> {
+/// Runs a shell that ends at once; it has to end as it would without us, and be in the recording.
+fn attempt(folder: &Path) -> anyhow::Result<()> {
     let command: Vec<OsString> = ["sh", "-c", "exit 7"].map(OsString::from).to_vec();
     let plan = Plan {
         target: launch::find(&command[0])?,
@@ -60,5 +60,5 @@ fn attempt(folder: &Path) -> anyhow::Result<u64> {
         !summary.processes.is_empty(),
         "the recording holds no process"
     );
-    Ok(summary.coverage.hooked.values().sum())
+    Ok(())
 }
