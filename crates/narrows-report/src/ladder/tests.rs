@@ -125,7 +125,7 @@ fn the_page_has_every_rung_the_failures_and_the_step() {
     }
     assert_eq!(
         page.matches("<circle cx").count(),
-        9 + 1,
+        9 + 2,
         "a dot per point, a ring per collapse"
     );
 }
