@@ -80,6 +80,8 @@ pub(crate) fn check_spec(
         return unsupported(what, "a queue belongs to one context".into());
     }
     if let (QueueLayout::Own, Some(queues)) = (spec.queue, info.max_queues)
+        // Each context has queues of its own.
+        && spec.options.context == ContextLayout::Shared
         && threads > queues
     {
         let what = format!("{threads} own queues");

@@ -195,6 +195,7 @@ fn drive_vulkan() {
     for work in works {
         device.prepare(work).unwrap();
         common::every_strategy(device.as_ref(), work);
+        assert!(common::vulkan_choices(device.as_ref(), work) >= 16);
     }
     common::refuses_misuse(device.as_ref());
     common::lanes_outlive_the_device(device);

@@ -37,6 +37,20 @@ fn busy_is_calibrated_and_runs_in_every_strategy() {
 }
 
 #[test]
+fn recordings_contexts_and_polling() {
+    let matmul = Work::Matmul {
+        n: 33,
+        precision: Precision::F32,
+    };
+    for work in [Work::Noop, matmul] {
+        // A shared queue: 3 waits and 1 poll, each recorded once and each time. An own context: the
+        // same. Own queues in one context need two of them.
+        let ran = common::vulkan_choices(open().as_ref(), work);
+        assert!(ran >= 16, "{ran}");
+    }
+}
+
+#[test]
 fn matmul_is_right_and_runs_in_every_strategy() {
     let device = open();
     // 33 is no multiple of the shaders' tile; 1 is the smallest.

@@ -4,10 +4,20 @@ use super::NAME;
 use super::api::{Instance, Physical, status};
 use super::lane::{Access, VulkanLane};
 use super::work::Program;
-use crate::{Device, DeviceInfo, Error, Lane, LaneSpec, Preparation, QueueLayout, SyncMode, Work};
+use crate::{
+    Abilities, ContextLayout, Device, DeviceInfo, Error, Lane, LaneSpec, Preparation, QueueLayout,
+    Recording, SyncMode, WaitMode, Work,
+};
 use ash::vk;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+const ABILITIES: Abilities = Abilities {
+    contexts: &[ContextLayout::Own],
+    waits: &[WaitMode::Poll],
+    records: &[Recording::Once, Recording::Each],
+    ..Abilities::NONE
+};
 
 /// An open device.
 pub(super) struct VulkanDevice {
@@ -113,9 +123,15 @@ impl Logical {
             .map(|(_, index)| index)
     }
 
-    /// A pool for one thread, whose command buffers are recorded once.
-    pub(super) fn command_pool(&self) -> Result<vk::CommandPool, Error> {
-        let info = vk::CommandPoolCreateInfo::default().queue_family_index(self.family);
+    /// A pool for one thread, whose command buffers are recorded once, or again with
+    /// `RESET_COMMAND_BUFFER`.
+    pub(super) fn command_pool(
+        &self,
+        flags: vk::CommandPoolCreateFlags,
+    ) -> Result<vk::CommandPool, Error> {
+        let info = vk::CommandPoolCreateInfo::default()
+            .queue_family_index(self.family)
+            .flags(flags);
         // SAFETY: the device is alive and has the family; the caller destroys the pool.
         status("vkCreateCommandPool", unsafe {
             self.raw.create_command_pool(&info, None)
@@ -143,7 +159,8 @@ impl Logical {
         commands: impl FnOnce(vk::CommandBuffer),
     ) -> Result<(), Error> {
         let info = vk::CommandBufferBeginInfo::default();
-        // SAFETY: the buffer is new, or its pool was reset, and the calling thread owns its pool.
+        // SAFETY: the buffer is new, or not in flight and its pool lets it be reset; the calling
+        // thread owns its pool.
         let begun = unsafe { self.raw.begin_command_buffer(buffer, &info) };
         status("vkBeginCommandBuffer", begun)?;
         commands(buffer);
@@ -155,7 +172,7 @@ impl Logical {
 
     /// Records, submits to the first queue and waits. For preparation, not for timed work.
     pub(super) fn run_once(&self, commands: impl FnOnce(vk::CommandBuffer)) -> Result<(), Error> {
-        let pool = self.command_pool()?;
+        let pool = self.command_pool(vk::CommandPoolCreateFlags::empty())?;
         let done = self.command_buffers(pool, 1).and_then(|buffers| {
             if let Some(buffer) = buffers.first() {
                 self.record(*buffer, commands)?;
@@ -262,11 +279,26 @@ impl Device for VulkanDevice {
     }
 
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
-        crate::check_spec(NAME, &crate::Abilities::NONE, self.info(), spec, threads)?;
+        crate::check_spec(NAME, &ABILITIES, self.info(), spec, threads)?;
+        if spec.options.wait == WaitMode::Poll && spec.sync != SyncMode::Event {
+            return Err(Error::Unsupported {
+                backend: NAME,
+                what: format!("wait poll with sync {}", spec.sync),
+                why: "only a fence can be asked".into(),
+            });
+        }
         let known = self.prepare(spec.work)?;
-        let opened = self.opened(spec.queue, threads)?;
-        let (program, _) = opened.program(spec.work, Some(&known))?;
+        let apart = spec.options.context == ContextLayout::Own;
+        let together = match apart {
+            true => None,
+            false => Some(self.opened(spec.queue, threads)?),
+        };
         let lane = |index: u32| {
+            let (opened, index) = match &together {
+                Some(opened) => (Arc::clone(opened), index),
+                None => (self.opened(QueueLayout::Own, 1)?, 0),
+            };
+            let (program, _) = opened.program(spec.work, Some(&known))?;
             let (queue, access) = opened.logical.way_in(spec, index as usize);
             let lane = VulkanLane::new(&opened.logical, &program, spec, queue, access)?;
             Ok(Box::new(lane) as Box<dyn Lane>)

@@ -5,7 +5,7 @@ use super::NAME;
 use super::api::status;
 use super::device::Logical;
 use super::work::{Bindings, Program};
-use crate::{Error, Lane, LaneSpec, SyncMode};
+use crate::{Error, Lane, LaneSpec, Recording, SyncMode, WaitMode};
 use ash::vk;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -65,10 +65,14 @@ pub(super) struct VulkanLane {
     /// Index of the oldest submission in flight.
     oldest: usize,
     in_flight: usize,
+    /// Asks for the fence's status again and again.
+    poll: bool,
+    /// Records a submission's command buffers before it is submitted.
+    record_each: bool,
     pool: vk::CommandPool,
     /// Dropped after the pool, whose command buffers use them.
-    _bindings: Option<Bindings>,
-    _program: Arc<Program>,
+    bindings: Option<Bindings>,
+    program: Arc<Program>,
     logical: Arc<Logical>,
 }
 
@@ -80,7 +84,11 @@ impl VulkanLane {
         queue: vk::Queue,
         access: Access,
     ) -> Result<Self, Error> {
-        let bindings = program.bindings(spec.depth)?;
+        let record_each = spec.options.record == Recording::Each;
+        let pool = match record_each {
+            true => vk::CommandPoolCreateFlags::RESET_COMMAND_BUFFER,
+            false => vk::CommandPoolCreateFlags::empty(),
+        };
         let mut lane = Self {
             queue,
             access,
@@ -88,28 +96,48 @@ impl VulkanLane {
             slots: Vec::with_capacity(spec.depth as usize),
             oldest: 0,
             in_flight: 0,
-            pool: logical.command_pool()?,
-            _bindings: None,
-            _program: Arc::clone(program),
+            poll: spec.options.wait == WaitMode::Poll,
+            record_each,
+            bindings: program.bindings(spec.depth)?,
+            pool: logical.command_pool(pool)?,
+            program: Arc::clone(program),
             logical: Arc::clone(logical),
         };
         for index in 0..spec.depth as usize {
             let commands = logical.command_buffers(lane.pool, spec.batch)?;
-            for (op, buffer) in commands.iter().enumerate() {
-                logical.record(*buffer, |buffer| {
-                    program.record(logical, buffer, bindings.as_ref(), index, op);
-                })?;
-            }
             lane.slots.push(Slot {
                 fence: vk::Fence::null(),
                 commands,
             });
+            if !record_each {
+                lane.record(index)?;
+            }
             if spec.sync == SyncMode::Event {
                 lane.add_fence(index)?;
             }
         }
-        lane._bindings = bindings;
         Ok(lane)
+    }
+
+    /// Records the commands of slot `index`, which is not in flight.
+    fn record(&self, index: usize) -> Result<(), Error> {
+        let (logical, bindings) = (&*self.logical, self.bindings.as_ref());
+        for (op, buffer) in self.slots[index].commands.iter().enumerate() {
+            logical.record(*buffer, |buffer| {
+                self.program.record(logical, buffer, bindings, index, op);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Until it is signalled.
+    fn ask_fence(&self, fence: vk::Fence) -> Result<(), Error> {
+        // SAFETY: the fence is this lane's.
+        let ask = || unsafe { self.logical.raw().get_fence_status(fence) };
+        while !status("vkGetFenceStatus", ask())? {
+            std::hint::spin_loop();
+        }
+        Ok(())
     }
 
     fn add_fence(&mut self, index: usize) -> Result<(), Error> {
@@ -126,9 +154,13 @@ impl VulkanLane {
     fn wait_for_fence(&self, fence: vk::Fence) -> Result<(), Error> {
         let device = self.logical.raw();
         let fences = [fence];
-        // SAFETY: the fence is this lane's and was given to a submission.
-        let waited = unsafe { device.wait_for_fences(&fences, true, u64::MAX) };
-        status("vkWaitForFences", waited)?;
+        if self.poll {
+            self.ask_fence(fence)?;
+        } else {
+            // SAFETY: the fence is this lane's and was given to a submission.
+            let waited = unsafe { device.wait_for_fences(&fences, true, u64::MAX) };
+            status("vkWaitForFences", waited)?;
+        }
         // SAFETY: the submission has ended, so nothing else uses the fence.
         status("vkResetFences", unsafe { device.reset_fences(&fences) })
     }
@@ -143,6 +175,9 @@ impl Lane for VulkanLane {
         let mut index = self.oldest + self.in_flight;
         if index >= count {
             index -= count;
+        }
+        if self.record_each {
+            self.record(index)?;
         }
         let slot = &self.slots[index];
         let info = [vk::SubmitInfo::default().command_buffers(&slot.commands)];

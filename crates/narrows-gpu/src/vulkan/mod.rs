@@ -8,6 +8,9 @@
 //! | submission | one `vkQueueSubmit` of one `VkSubmitInfo` |
 //! | op | one command buffer, recorded once and submitted again and again |
 //! | `noop` | an empty command buffer |
+//! | `record each` | the command buffer is recorded again before each submission of it |
+//! | context `own` | a `VkDevice` per thread, with one queue |
+//! | wait `poll` | `vkGetFenceStatus` again and again |
 //! | wait for the queue, device, event | `vkQueueWaitIdle`, `vkDeviceWaitIdle`, `vkWaitForFences` on the submission's fence and `vkResetFences` |
 //!
 //! **Locks.** The specification wants host access to a `VkQueue` synchronised by the application

@@ -1,6 +1,9 @@
 //! What every backend must do, driven the way a runner drives it: one thread per lane.
 
-use narrows_gpu::{Device, Error, Lane, LaneOptions, LaneSpec, QueueLayout, SyncMode, Work};
+use narrows_gpu::{
+    ContextLayout, Device, Error, Lane, LaneOptions, LaneSpec, QueueLayout, Recording, SyncMode,
+    WaitMode, Work,
+};
 
 /// Submissions that each thread makes.
 const SUBMISSIONS: u32 = 25;
@@ -122,4 +125,43 @@ pub(crate) fn lanes_outlive_the_device(device: Box<dyn Device>) {
             .expect("a lane panicked")
             .expect("a call failed");
     }
+}
+
+/// Vulkan's choices besides the usual strategies, at 2 threads, and how many of them ran; the rest
+/// was refused.
+#[allow(dead_code)] // not every test binary has a Vulkan device
+pub(crate) fn vulkan_choices(device: &dyn Device, work: Work) -> u32 {
+    let mut ran = 0;
+    let mut run_one = |queue, sync, options| {
+        let spec = LaneSpec {
+            work,
+            queue,
+            sync,
+            depth: 2,
+            batch: 2,
+            options,
+        };
+        match run(device, spec, 2) {
+            Ok(()) => ran += 1,
+            Err(Error::Unsupported { .. }) => {}
+            Err(other) => panic!("{spec:?}: {other}"),
+        }
+    };
+    for queue in LAYOUTS {
+        for sync in SYNCS {
+            for context in [ContextLayout::Shared, ContextLayout::Own] {
+                for wait in [WaitMode::Auto, WaitMode::Poll] {
+                    for record in [Recording::Once, Recording::Each] {
+                        let options = LaneOptions {
+                            context,
+                            wait,
+                            record,
+                        };
+                        run_one(queue, sync, options);
+                    }
+                }
+            }
+        }
+    }
+    ran
 }
