@@ -47,10 +47,11 @@ pub(crate) struct Args {
     /// What a thread waits for: queue, device, event [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "SYNC,..")]
     sync: Option<Vec<SyncMode>>,
-    /// Contexts (CUDA): shared, own, green [default: a useful subset]
+    /// Contexts: shared, own (CUDA, Vulkan), green (CUDA) [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "LAYOUT,..")]
     context: Option<Vec<ContextLayout>>,
-    /// How a thread waits (CUDA): auto, spin, yield, block, poll; (Metal): auto, poll, handler [default: a useful subset]
+    /// How a thread waits: auto, poll (CUDA, Vulkan, Metal), spin, yield, block (CUDA), handler (Metal)
+    /// [default: a useful subset]
     #[arg(long, value_delimiter = ',', value_name = "WAIT,..")]
     wait: Option<Vec<WaitMode>>,
     /// When commands are recorded: usual, once (a CUDA graph of --batch ops, a Vulkan command
