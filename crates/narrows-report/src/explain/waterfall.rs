@@ -14,9 +14,9 @@ const SMALLEST: f64 = 0.005;
 const BAR: usize = 9;
 
 const COLUMNS: [Column; 7] = [
-    Column::left("layer", 12),
+    Column::left("layer", 13),
     Column::left("what", 20),
-    Column::left("where", 28),
+    Column::left("where", 27),
     Column::right("before", 9),
     Column::right("added", 10),
     Column::right("share", 9),
