@@ -364,10 +364,12 @@ mod tests {
             ),
             "{error}"
         );
-        let error = choose_from(drivers(), Some("metal"), None).err().unwrap();
+        let error = choose_from(drivers(), Some("direct3d"), None)
+            .err()
+            .unwrap();
         assert_eq!(
             error.to_string(),
-            "no backend 'metal'; there are auto, vulkan, opencl, soft"
+            "no backend 'direct3d'; there are auto, vulkan, opencl, soft"
         );
     }
 }
