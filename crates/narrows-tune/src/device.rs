@@ -1,6 +1,6 @@
 //! The ways to drive a device as dimensions of a search, and blocks of them.
 //!
-//! A new way to submit becomes searchable by one more row in [`DIMENSIONS`].
+//! A new way to submit becomes searchable by one more row in `DIMENSIONS`.
 
 use crate::run::{Refusal, Source};
 use crate::{Dimension, Setting, Space, SpaceError};
