@@ -23,7 +23,7 @@ use narrows_trace::{Api, CallKind, Ticks, Tid, WaitKind};
 type Queue = *mut c_void;
 type Work = Option<unsafe extern "C-unwind" fn(*mut c_void)>;
 
-real! {
+real_when_called! {
     SYNC = dispatch_sync(Queue, *mut Block) -> ();
     SYNC_F = dispatch_sync_f(Queue, *mut c_void, Work) -> ();
     BARRIER_SYNC = dispatch_barrier_sync(Queue, *mut Block) -> ();

@@ -3,6 +3,22 @@
 /// Declares the real functions of a module and `resolve`, which looks them all up.
 macro_rules! real {
     ($($(#[versions($($version:literal),+)])? $static:ident = $name:ident($($arg:ty),*) -> $ret:ty;)+) => {
+        real_when_called! {
+            $($(#[versions($($version),+)])? $static = $name($($arg),*) -> $ret;)+
+        }
+
+        /// Looks up every real function of this module.
+        pub(crate) fn resolve() {
+            $($crate::hooks::Resolve::resolve_now(&$static);)+
+        }
+    };
+}
+
+/// Declares real functions that need not be in the process: each is looked up when its hook is
+/// first called, so it is there. A lookup that finds nothing allocates its message, and the start
+/// may lie inside an allocator that holds its own lock (jemalloc's first `pthread_mutex_trylock`).
+macro_rules! real_when_called {
+    ($($(#[versions($($version:literal),+)])? $static:ident = $name:ident($($arg:ty),*) -> $ret:ty;)+) => {
         $(
             static $static: $crate::base::Real<unsafe extern "C-unwind" fn($($arg),*) -> $ret> =
                 // SAFETY: the type is the one that the C library documents.
@@ -18,11 +34,6 @@ macro_rules! real {
                     )
                 };
         )+
-
-        /// Looks up every real function of this module.
-        pub(crate) fn resolve() {
-            $($crate::hooks::Resolve::resolve_now(&$static);)+
-        }
     };
 }
 

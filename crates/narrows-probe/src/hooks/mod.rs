@@ -88,8 +88,6 @@ pub(crate) fn resolve() {
     device::resolve();
     dl::resolve();
     process::resolve();
-    dispatch::resolve();
-    crate::metal::resolve();
     // A failed lookup leaves a message for the program's next `dlerror`.
     // SAFETY: takes no arguments.
     unsafe { libc::dlerror() };

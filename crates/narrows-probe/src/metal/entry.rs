@@ -6,7 +6,7 @@ use super::runtime::{self, Id, Selector};
 use crate::base::{Call, Scope, scope, state};
 use narrows_trace::{Api, CallKind, ObjectId};
 
-real! {
+real_when_called! {
     CREATE_DEFAULT = MTLCreateSystemDefaultDevice() -> Id;
     COPY_ALL = MTLCopyAllDevices() -> Id;
     COPY_ALL_OBSERVED = MTLCopyAllDevicesWithObserver(*mut Id, Id) -> Id;

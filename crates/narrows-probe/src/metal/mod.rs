@@ -24,9 +24,6 @@ mod times;
 #[cfg(test)]
 mod tests;
 
-#[cfg(target_os = "linux")]
-pub(crate) use entry::resolve;
-
 use crate::base::{Decimal, state};
 use crate::gpu::OncePerRecording;
 

@@ -154,3 +154,10 @@ macro_rules! hooks_mangled {
         )+
     };
 }
+
+/// As [`real`]: the loader binds them all.
+macro_rules! real_when_called {
+    ($($declared:tt)*) => {
+        real! { $($declared)* }
+    };
+}
