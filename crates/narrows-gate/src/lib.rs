@@ -89,6 +89,17 @@ impl Gate {
         })
     }
 
+    /// Leaves a number for those who pass at the next opening: call it from `mark` of
+    /// [`Gate::open_for`].
+    pub fn note(&self, value: u64) {
+        self.page().noted.store(value, Ordering::Relaxed);
+    }
+
+    /// The number that the opener left; read it after [`Gate::pass`].
+    pub fn noted(&self) -> u64 {
+        self.page().noted.load(Ordering::Relaxed)
+    }
+
     /// Waits until `expected` have arrived, calls `mark` (a clock read) and opens `round`.
     pub fn open_for<T>(
         &self,

@@ -1,7 +1,7 @@
 //! Threads of this process. Each owns one lane per strategy; between blocks it sleeps on its
 //! channel, and passes the gate with the others when a block starts.
 
-use super::drive::{Driver, Drove, merge};
+use super::drive::{Driver, Drove, left_of, merge};
 use crate::Error;
 use crate::clock::{Monotonic, process_cpu_ns};
 use crate::samples::{Block, Strategy};
@@ -141,7 +141,10 @@ impl Crew {
                 .map_err(|_| silent(at))?;
         }
         let (opened, cpu_before) = self.gate.open_for(round, width, PATIENCE, || {
-            (Monotonic::now(), process_cpu_ns())
+            let cpu = process_cpu_ns();
+            let now = Monotonic::now();
+            self.gate.note(now.nanos());
+            (now, cpu)
         })?;
         let answers: Vec<Answer> = members
             .iter()
@@ -255,7 +258,12 @@ fn member_main(
             (Some(lane), Ok(())) => {
                 let spec = &specs[job.strategy];
                 driver
-                    .drive(&mut **lane, spec.depth, spec.batch, job.length)
+                    .drive(
+                        &mut **lane,
+                        spec.depth,
+                        spec.batch,
+                        left_of(job.length, gate),
+                    )
                     .map_err(Error::from)
             }
             (_, Err(error)) => Err(error.into()),

@@ -5,6 +5,7 @@
 
 use crate::clock::Monotonic;
 use hdrhistogram::Histogram;
+use narrows_gate::Gate;
 use narrows_gpu::{Error, Lane};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -12,6 +13,13 @@ use std::time::{Duration, Instant};
 
 /// Largest latency that has a bucket; longer ones count in the last.
 const LONGEST_NS: u64 = 100_000_000_000;
+
+/// What is left of a block for a thread that passed `gate` just now. All threads of a block end
+/// together: one that got its core late must not go on alone, while the others idle.
+pub(crate) fn left_of(length: Duration, gate: &Gate) -> Duration {
+    let late = Monotonic::now().since(Monotonic::from_nanos(gate.noted()));
+    length.saturating_sub(Duration::from_nanos(late))
+}
 
 /// What one thread did in a block.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,7 +52,7 @@ impl Driver {
     }
 
     /// Keeps `depth` submissions of `batch` ops in flight until `length` has passed, then waits
-    /// for the rest.
+    /// for the rest. Submits at least once, however short the time.
     pub(crate) fn drive(
         &mut self,
         lane: &mut dyn Lane,
@@ -60,7 +68,9 @@ impl Driver {
         let mut now = Instant::now();
         let deadline = now + length;
         loop {
-            while self.in_flight.len() < depth && now < deadline {
+            while self.in_flight.len() < depth
+                && (now < deadline || (submissions == 0 && self.in_flight.is_empty()))
+            {
                 lane.submit()?;
                 self.in_flight.push_back(now);
                 if depth > 1 {
@@ -163,6 +173,26 @@ mod tests {
             let counted: u64 = drove.latency.iter().map(|(_, n)| n).sum();
             assert_eq!(counted, lane.waited);
         }
+    }
+
+    #[test]
+    fn a_thread_that_comes_too_late_does_one_submission_and_no_more() {
+        let mut lane = counting(0);
+        let drove = Driver::new()
+            .unwrap()
+            .drive(&mut lane, 8, 2, Duration::ZERO)
+            .unwrap();
+        assert_eq!((lane.submitted, drove.ops), (1, 2));
+    }
+
+    #[test]
+    fn blocks_end_together_for_those_who_start_late() {
+        let gate = Gate::local();
+        gate.note(Monotonic::now().nanos());
+        std::thread::sleep(Duration::from_millis(3));
+        let left = left_of(Duration::from_millis(20), &gate);
+        assert!(left <= Duration::from_millis(17), "{left:?}");
+        assert_eq!(left_of(Duration::from_millis(1), &gate), Duration::ZERO);
     }
 
     #[test]

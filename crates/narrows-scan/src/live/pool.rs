@@ -106,9 +106,11 @@ impl Pool {
         for worker in workers.iter_mut() {
             worker.tell(&order)?;
         }
-        let opened = self
-            .gate
-            .open_for(Round(self.round), width, PATIENCE, Monotonic::now)?;
+        let opened = self.gate.open_for(Round(self.round), width, PATIENCE, || {
+            let now = Monotonic::now();
+            self.gate.note(now.nanos());
+            now
+        })?;
         let (mut all, mut cpu) = (Vec::new(), 0);
         for worker in workers {
             match worker.hear(length * 4 + PATIENCE)? {

@@ -4,7 +4,7 @@
 //! worker. Out: lines that start with `PREFIX`, each an `Answer`; other lines are the driver's
 //! own talk and are skipped.
 
-use super::drive::{Driver, Drove};
+use super::drive::{Driver, Drove, left_of};
 use crate::Error;
 use crate::clock::process_cpu_ns;
 use narrows_gate::{Gate, Round};
@@ -66,7 +66,8 @@ fn work(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Error> {
         gate.pass(Round(order.round), super::crew::PATIENCE)?;
         let before = process_cpu_ns();
         let lane = &mut *lanes[order.spec];
-        let drove = driver.drive(lane, spec.depth, spec.batch, order.length)?;
+        let length = left_of(order.length, &gate);
+        let drove = driver.drive(lane, spec.depth, spec.batch, length)?;
         let cpu_ns = process_cpu_ns().saturating_sub(before);
         say(output, &Answer::Drove { drove, cpu_ns })?;
     }
