@@ -71,7 +71,7 @@ fn reasons(result: &Value) -> Vec<&str> {
 #[test]
 fn a_default_scan_has_the_useful_subset_and_is_explained() {
     let folder = folder();
-    let words = "scan --backend cuda --json --time 3s --threads 1,2 --out s.jsonl";
+    let words = "scan --backend cuda --json --time 8s --threads 1,2 --out s.jsonl";
     let output = narrows(folder.path(), words)
         .env("NARROWS_STAND_IN_LAUNCH_LOCK_NS", "200000")
         .output()
@@ -108,7 +108,7 @@ fn a_default_scan_has_the_useful_subset_and_is_explained() {
 #[test]
 fn matmuls_are_checked_and_graphs_hold_several() {
     let folder = folder();
-    let words = "scan --backend cuda --no-explain --json --time 1s --threads 1,2 --queue own \
+    let words = "scan --backend cuda --no-explain --json --time 4s --threads 1,2 --queue own \
                  --work matmul:32:f16 --record usual,once --batch 1,8";
     let result = json(&run(folder.path(), words));
     let error = result["max_relative_error"].as_f64().unwrap();
@@ -132,7 +132,7 @@ fn matmuls_are_checked_and_graphs_hold_several() {
 fn a_pool_with_and_without_mps() {
     let folder = folder();
     let words =
-        "scan --backend cuda --no-explain --json --time 1s --threads 1,2 --queue own --mps on,off";
+        "scan --backend cuda --no-explain --json --time 4s --threads 1,2 --queue own --mps on,off";
     let pool = |result: &Value, mps| {
         let name = format!("pool own+event depth 1 batch 1 mps {mps}");
         ran(row(result, &name, 1, 2))
@@ -161,7 +161,7 @@ fn a_pool_with_and_without_mps() {
 fn what_does_not_fit_or_fails_is_told() {
     let folder = folder();
     let words =
-        "scan --backend cuda --no-explain --json --time 1s --threads 1,2,4 --context own,green";
+        "scan --backend cuda --no-explain --json --time 4s --threads 1,2,4 --context own,green";
     let output = narrows(folder.path(), words)
         .env("NARROWS_STAND_IN_CONTEXTS", "3")
         .output()
