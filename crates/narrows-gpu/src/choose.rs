@@ -46,17 +46,7 @@ fn choose_in(
     name: &str,
     device: Option<&str>,
 ) -> Result<Chosen, Error> {
-    let names: Vec<_> = backends.iter().map(|b| b.name()).collect();
-    let Some(backend) = backends.into_iter().find(|b| b.name() == name) else {
-        if name == "metal" {
-            return Err(no_metal());
-        }
-        let available = format!("auto, {}", names.join(", "));
-        return Err(Error::UnknownBackend {
-            wanted: name.into(),
-            available,
-        });
-    };
+    let backend = named(backends, name)?;
     let infos = backend.devices()?;
     let (info, reason) = match device {
         Some(wanted) => (find(&infos, wanted), "as asked for"),
@@ -78,8 +68,25 @@ fn choose_in(
     })
 }
 
+/// The backend `name`; where it is not compiled in, why.
+pub fn backend(name: &str) -> Result<Box<dyn Backend>, Error> {
+    named(crate::backends(), name)
+}
+
+fn named(backends: Vec<Box<dyn Backend>>, name: &str) -> Result<Box<dyn Backend>, Error> {
+    let names: Vec<_> = backends.iter().map(|b| b.name()).collect();
+    let found = backends.into_iter().find(|b| b.name() == name);
+    found.ok_or_else(|| match name {
+        "metal" => no_metal(),
+        _ => Error::UnknownBackend {
+            wanted: name.into(),
+            available: format!("auto, {}", names.join(", ")),
+        },
+    })
+}
+
 /// Metal is compiled in on macOS only.
-fn no_metal() -> Error {
+pub(crate) fn no_metal() -> Error {
     Error::NoLoader {
         backend: "metal",
         library: "Metal.framework".into(),

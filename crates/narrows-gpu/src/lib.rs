@@ -26,7 +26,7 @@ pub mod reference {
     pub use crate::matmul::Inputs;
 }
 
-pub use choose::{Chosen, choose, choose_from};
+pub use choose::{Chosen, backend, choose, choose_from};
 pub use error::Error;
 use spec::{Abilities, check_spec, check_work, too_many_in_flight, unknown_device};
 pub use types::{

@@ -80,6 +80,31 @@ mod metal {
     }
 
     #[test]
+    fn the_libraries_above_multiply_right_and_run_in_every_strategy() {
+        for name in ["mps", "mpsgraph"] {
+            let device = narrows_gpu::library::open("metal", name, 0, &[]).unwrap();
+            for (precision, limit) in [(Precision::F32, 1e-5), (Precision::F16, 1e-3)] {
+                for n in [1, 33, 64] {
+                    let work = Work::Matmul { n, precision };
+                    let error = device.prepare(work).unwrap().max_relative_error.unwrap();
+                    assert!(error < limit, "{name} {work}: {error}");
+                }
+            }
+            let work = Work::Matmul {
+                n: 33,
+                precision: Precision::F32,
+            };
+            common::every_strategy(device.as_ref(), work);
+            let noop = device.prepare(Work::Noop).unwrap_err();
+            assert!(matches!(noop, Error::Unsupported { .. }), "{name}: {noop}");
+        }
+        let other = narrows_gpu::library::open("metal", "mpsnn", 0, &[]).err();
+        assert!(matches!(other, Some(Error::Unsupported { .. })));
+        let far = narrows_gpu::library::open("metal", "mps", 9, &[]).err();
+        assert!(matches!(far, Some(Error::UnknownDevice { .. })));
+    }
+
+    #[test]
     fn every_kind_of_wait_runs() {
         let device = open();
         for wait in [WaitMode::Block, WaitMode::Poll, WaitMode::Handler] {

@@ -152,16 +152,7 @@ fn open_device(rung: &crate::rungs::Rung, job: &Job) -> Result<Box<dyn Device>, 
     if let crate::rungs::Runs::Library(name) = rung.runs {
         return narrows_gpu::library::open(&job.api, name, job.device, &job.libraries);
     }
-    let backends = narrows_gpu::backends();
-    let names: Vec<_> = backends.iter().map(|b| b.name()).collect();
-    let backend = backends
-        .iter()
-        .find(|b| b.name() == job.api)
-        .ok_or_else(|| Error::UnknownBackend {
-            wanted: job.api.clone(),
-            available: names.join(", "),
-        })?;
-    backend.open(job.device)
+    narrows_gpu::backend(&job.api)?.open(job.device)
 }
 
 /// One submitting thread.

@@ -18,7 +18,10 @@ pub fn open(
 ) -> Result<Box<dyn Device>, Error> {
     match api {
         "cuda" => crate::cuda::blas::open(name, index, folders),
-        // `mps` and `mpsgraph` of `metal` have their place here.
+        #[cfg(any(target_os = "macos", metal_stand_in))]
+        "metal" => crate::metal::mps::open(name, index),
+        #[cfg(not(any(target_os = "macos", metal_stand_in)))]
+        "metal" => Err(crate::choose::no_metal()),
         _ => Err(unknown("library", &format!("{name} of {api}"))),
     }
 }

@@ -37,6 +37,16 @@ pub(super) fn physicals() -> Result<Vec<Physical>, Error> {
     autoreleasepool(|_| list())
 }
 
+/// Device `index` of them.
+pub(super) fn physical(index: usize) -> Result<Physical, Error> {
+    let mut all = physicals()?;
+    if index >= all.len() {
+        let infos: Vec<_> = all.into_iter().map(|p| p.info).collect();
+        return Err(crate::unknown_device(NAME, index.to_string(), &infos));
+    }
+    Ok(all.swap_remove(index))
+}
+
 fn list() -> Result<Vec<Physical>, Error> {
     let all = all_devices();
     if all.is_empty() {

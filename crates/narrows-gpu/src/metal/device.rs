@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::api::{Memory, Metal, Physical, Queue, some};
-use super::lane::MetalLane;
+use super::lane::{MetalLane, Ops};
 use super::work::Job;
 use crate::{
     Abilities, Device, DeviceInfo, Error, Lane, LaneSpec, Preparation, QueueLayout, WaitMode, Work,
@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Buffers in flight that a queue has room for without asking.
 const USUAL_CAP: usize = 64;
 
-const ABILITIES: Abilities = Abilities {
+pub(super) const ABILITIES: Abilities = Abilities {
     waits: &[WaitMode::Block, WaitMode::Poll, WaitMode::Handler],
     ..Abilities::NONE
 };
@@ -103,20 +103,34 @@ impl Device for MetalDevice {
     fn lanes(&self, spec: LaneSpec, threads: u32) -> Result<Vec<Box<dyn Lane>>, Error> {
         crate::check_spec(NAME, &ABILITIES, &self.info, spec, threads)?;
         let (job, _) = self.job(spec.work)?;
+        self.shared
+            .lanes(spec, threads, job.buffers(spec.batch), || job.dispatch())
+    }
+}
+
+impl Shared {
+    /// Lanes with the ops that `ops` makes, on the queues that `spec` asks for; a submission is
+    /// `buffers` command buffers.
+    pub(super) fn lanes<O: Ops + 'static>(
+        &self,
+        spec: LaneSpec,
+        threads: u32,
+        buffers: usize,
+        ops: impl Fn() -> Result<O, Error>,
+    ) -> Result<Vec<Box<dyn Lane>>, Error> {
         let queues_wanted = match spec.queue {
             QueueLayout::Shared => 1,
             QueueLayout::Own | QueueLayout::PerThread => threads,
         };
         // A wait for the device adds one buffer per lane and queue.
-        let per_lane = job.buffers(spec.batch) * spec.depth as usize + 1;
+        let per_lane = buffers * spec.depth as usize + 1;
         let in_flight = per_lane * threads as usize;
         let queues: Arc<[Queue]> = (0..queues_wanted)
-            .map(|_| self.shared.queue(in_flight))
+            .map(|_| self.queue(in_flight))
             .collect::<Result<_, _>>()?;
         let lane = |index: u32| {
             let queue = (index % queues_wanted) as usize;
-            let dispatch = job.dispatch()?;
-            let lane = MetalLane::new(&self.shared, dispatch, spec, Arc::clone(&queues), queue)?;
+            let lane = MetalLane::new(self, ops()?, spec, Arc::clone(&queues), queue)?;
             Ok(Box::new(lane) as Box<dyn Lane>)
         };
         (0..threads).map(lane).collect()

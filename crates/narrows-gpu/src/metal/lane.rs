@@ -5,7 +5,6 @@ use super::NAME;
 use super::api::{Event, Queue, Submitted, some};
 use super::device::Shared;
 use super::latch::Latch;
-use super::work::Dispatch;
 use crate::{Error, Lane, LaneSpec, SyncMode, WaitMode};
 use block2::RcBlock;
 use objc2::rc::{Retained, autoreleasepool};
@@ -26,9 +25,22 @@ const LOOK: Duration = Duration::from_secs(1);
 type CompletedBlock = RcBlock<dyn Fn(NonNull<ProtocolObject<dyn MTLCommandBuffer>>)>;
 type EventBlock = RcBlock<dyn Fn(NonNull<ProtocolObject<dyn MTLSharedEvent>>, u64)>;
 
+/// A command buffer that is being encoded.
+pub(super) type Buffer = Retained<ProtocolObject<dyn MTLCommandBuffer>>;
+
+/// What a lane's ops are.
+pub(super) trait Ops: Send {
+    /// Whether a submission is empty command buffers.
+    fn is_empty(&self) -> bool;
+
+    /// Encodes `times` ops, one after the other. The buffer that comes back is the one to commit:
+    /// MPSGraph may have committed the one that it was given, and gone on in another.
+    fn encode(&self, buffer: Buffer, times: u32) -> Result<Buffer, Error>;
+}
+
 /// One lane.
-pub(super) struct MetalLane {
-    dispatch: Dispatch,
+pub(super) struct MetalLane<O: Ops> {
+    ops: O,
     sync: SyncMode,
     wait: WaitMode,
     depth: usize,
@@ -70,10 +82,10 @@ impl Handler {
     }
 }
 
-impl MetalLane {
+impl<O: Ops> MetalLane<O> {
     pub(super) fn new(
         shared: &Shared,
-        dispatch: Dispatch,
+        ops: O,
         spec: LaneSpec,
         queues: Arc<[Queue]>,
         queue: usize,
@@ -94,7 +106,7 @@ impl MetalLane {
             SyncMode::Queue | SyncMode::Device => None,
         };
         Ok(Self {
-            dispatch,
+            ops,
             sync,
             wait,
             depth: spec.depth as usize,
@@ -108,11 +120,10 @@ impl MetalLane {
         })
     }
 
-    /// One command buffer with `ops` dispatches, or an empty one; the submission's last one
-    /// signals.
-    fn commit(&self, ops: u32, last: bool) -> Result<Submitted, Error> {
+    /// One command buffer with `times` ops, or an empty one; the submission's last one signals.
+    fn commit(&self, times: u32, last: bool) -> Result<Submitted, Error> {
         let buffer = some("commandBuffer", self.queues[self.queue].commandBuffer())?;
-        self.dispatch.encode(&buffer, ops)?;
+        let buffer = self.ops.encode(buffer, times)?;
         if last {
             self.announce(&buffer);
         }
@@ -193,13 +204,13 @@ impl MetalLane {
     }
 }
 
-impl Lane for MetalLane {
+impl<O: Ops> Lane for MetalLane<O> {
     fn submit(&mut self) -> Result<(), Error> {
         if self.in_flight.len() == self.depth {
             return Err(crate::too_many_in_flight(NAME, self.depth));
         }
         let last = autoreleasepool(|_| {
-            if !self.dispatch.is_empty() {
+            if !self.ops.is_empty() {
                 return self.commit(self.batch, true);
             }
             for _ in 1..self.batch {
@@ -223,7 +234,7 @@ impl Lane for MetalLane {
     }
 }
 
-impl Drop for MetalLane {
+impl<O: Ops> Drop for MetalLane<O> {
     fn drop(&mut self) {
         // Metal keeps what committed buffers use; waiting only makes the lane's end the end of
         // its work. After a failed wait the device runs nothing more.

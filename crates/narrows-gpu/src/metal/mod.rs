@@ -25,6 +25,7 @@ mod api;
 mod device;
 mod lane;
 mod latch;
+pub(crate) mod mps;
 #[cfg(metal_stand_in)]
 mod stand_in;
 mod work;
@@ -48,13 +49,6 @@ impl Backend for MetalBackend {
     }
 
     fn open(&self, index: usize) -> Result<Box<dyn Device>, Error> {
-        let mut physicals = api::physicals()?;
-        if index >= physicals.len() {
-            let infos: Vec<_> = physicals.into_iter().map(|p| p.info).collect();
-            return Err(crate::unknown_device(NAME, index.to_string(), &infos));
-        }
-        Ok(Box::new(device::MetalDevice::new(
-            physicals.swap_remove(index),
-        )))
+        Ok(Box::new(device::MetalDevice::new(api::physical(index)?)))
     }
 }

@@ -3,10 +3,10 @@
 use super::NAME;
 use super::api::{Memory, Pipeline, Queue, Submitted, error, some};
 use super::device::Shared;
+use super::lane::{Buffer, Ops};
 use crate::calibrate::calibrate;
 use crate::matmul::{self, Inputs};
 use crate::{Error, Precision, Preparation, Work};
-use objc2::runtime::ProtocolObject;
 use objc2_foundation::NSString;
 use objc2_metal::{
     MTLCommandBuffer, MTLCommandEncoder as _, MTLCommandQueue as _, MTLComputeCommandEncoder as _,
@@ -85,7 +85,7 @@ impl Job {
         };
         let calibration = calibrate(NAME, wanted, |iterations| {
             job.set_number(iterations);
-            job.dispatch()?.time(&queue)
+            time(&job.dispatch()?, &queue)
         })?;
         job.set_number(calibration.iterations);
         let preparation = Preparation {
@@ -126,7 +126,7 @@ impl Job {
             kernel: Some(kernel),
         };
         let dispatch = job.dispatch()?;
-        dispatch.time(&shared.queue(1)?)?;
+        time(&dispatch, &shared.queue(1)?)?;
         let worst = inputs.check(NAME, &dispatch.result(result_size))?;
         let preparation = Preparation {
             calibration: None,
@@ -177,20 +177,15 @@ fn compile(shared: &Shared, name: &str) -> Result<Pipeline, Error> {
         .map_err(|e| error("newComputePipelineStateWithFunction:error:", &e))
 }
 
-impl Dispatch {
-    /// Whether there is anything to encode.
-    pub(super) fn is_empty(&self) -> bool {
+impl Ops for Dispatch {
+    fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// Encodes the kernel `times` times; of one encoder they run one after the other.
-    pub(super) fn encode(
-        &self,
-        buffer: &ProtocolObject<dyn MTLCommandBuffer>,
-        times: u32,
-    ) -> Result<(), Error> {
+    /// Of one encoder the dispatches run one after the other.
+    fn encode(&self, buffer: Buffer, times: u32) -> Result<Buffer, Error> {
         let Some(what) = &self.0 else {
-            return Ok(());
+            return Ok(buffer);
         };
         let encoder = some("computeCommandEncoder", buffer.computeCommandEncoder())?;
         encoder.setComputePipelineState(&what.pipeline);
@@ -207,20 +202,22 @@ impl Dispatch {
             encoder.dispatchThreadgroups_threadsPerThreadgroup(what.groups, what.group);
         }
         encoder.endEncoding();
-        Ok(())
+        Ok(buffer)
     }
+}
 
-    /// Device time of one run.
-    fn time(&self, queue: &Queue) -> Result<Duration, Error> {
-        let buffer = some("commandBuffer", queue.commandBuffer())?;
-        self.encode(&buffer, 1)?;
-        let submitted = Submitted::new(&buffer);
-        buffer.commit();
-        submitted.wait();
-        submitted.outcome()?;
-        Ok(submitted.device_time())
-    }
+/// Device time of one op, from its commit to its end.
+pub(super) fn time(ops: &impl Ops, queue: &Queue) -> Result<Duration, Error> {
+    let buffer = some("commandBuffer", queue.commandBuffer())?;
+    let buffer = ops.encode(buffer, 1)?;
+    let submitted = Submitted::new(&buffer);
+    buffer.commit();
+    submitted.wait();
+    submitted.outcome()?;
+    Ok(submitted.device_time())
+}
 
+impl Dispatch {
     fn result(&self, size: usize) -> Vec<u8> {
         self.0
             .as_ref()

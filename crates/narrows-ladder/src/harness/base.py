@@ -56,12 +56,17 @@ class Job:
         return tuple(numpy.frombuffer(data, kind).reshape(shape) for data in (self.a, self.b))
 
 
-def package(name):
+def package(name, why=""):
     """Imports a package; one that is not there is a result. Errors inside it are not hidden."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise Missing(f"Python has no module {error.name}") from error
+        raise Missing(f"Python has no module {error.name}{why}") from error
+
+
+def of_macos(what):
+    """The end of a line that says why `what` is not there: on other systems it cannot be."""
+    return "" if sys.platform == "darwin" else f"; {what} needs macOS, this is {sys.platform}"
 
 
 def is_stand_in(module):

@@ -5,7 +5,8 @@ class Torch:
         self.kind, self.sync, self.shared = kind, sync, shared
 
     def open(self, job):
-        torch = self.torch = package("torch")
+        why = of_macos("PyTorch's MPS") if self.kind == "mps" else ""
+        torch = self.torch = package("torch", why)
         notes = []
         if self.kind == "cuda":
             if not torch.cuda.is_available():
@@ -15,7 +16,7 @@ class Torch:
             device = torch.cuda.get_device_name(torch.cuda.current_device())
         else:
             if not torch.backends.mps.is_available():
-                raise Unsupported(f"PyTorch {torch.__version__} has no MPS device")
+                raise Unsupported(f"PyTorch {torch.__version__} has no MPS device{why}")
             device = "MPS"
         if self.sync == "stream" and self.kind == "mps" and not hasattr(torch.mps, "Stream"):
             raise Unsupported(f"PyTorch {torch.__version__} has no torch.mps.Stream")
@@ -159,9 +160,10 @@ class Mlx:
     """mlx.core.matmul on a stream per thread."""
 
     def open(self, job):
-        mx = self.mx = package("mlx.core")
+        why = of_macos("MLX's Metal device")
+        mx = self.mx = package("mlx.core", why)
         if not getattr(mx.metal, "is_available", lambda: False)():
-            raise Unsupported("MLX has no Metal device")
+            raise Unsupported(f"MLX has no Metal device{why}")
         self.numpy = package("numpy")
         self.a, self.b = (mx.array(m) for m in job.numpy())
         mx.eval(self.a, self.b)
