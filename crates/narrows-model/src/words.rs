@@ -57,6 +57,34 @@ pub fn plural(count: impl Into<u64>, what: &str) -> String {
     }
 }
 
+/// The line of its own of a report about a device that was made for tests; `None`: it is real, or
+/// the built-in software device, which stands in for no API.
+pub fn stand_in(api: &str, stand_in: bool) -> Option<String> {
+    let title = match api {
+        "metal" => "Metal",
+        "cuda" => "CUDA",
+        _ => return None,
+    };
+    stand_in.then(|| {
+        format!(
+            "this is narrows' stand-in for {title}, made for tests, not {title}: no number here is a \
+             measurement of {title} or of a GPU"
+        )
+    })
+}
+
+/// The same of a traced program.
+pub fn stand_ins(coverage: &crate::trace::TraceCoverage) -> Option<String> {
+    if coverage.stand_ins.is_empty() {
+        return None;
+    }
+    let names = coverage.stand_ins.join(", ");
+    Some(format!(
+        "the program ran with narrows' stand-ins, made for tests ({names}): no number here is a \
+         measurement of what they stand for"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -60,6 +60,8 @@ fn explain(kind: &str, plant: &str) -> Value {
 /// The largest lock among the loss's terms is of this layer, in a library that says stand-in; the
 /// verdict may be cautious on a noisy machine, but names no other layer.
 fn is_found(result: &Value, layer: &str, library: &str) {
+    let stand_ins = result["coverage"]["stand_ins"].as_array().expect("names");
+    assert!(stand_ins.iter().any(|n| n == "libMetal-stand-in.so"));
     let terms = result["waterfall"].as_array().expect("terms");
     let largest = terms.iter().find(|term| term["class"] == "lock");
     let largest = largest.unwrap_or_else(|| panic!("no lock in {terms:#?}"));

@@ -167,6 +167,10 @@ fn warnings(a: &Samples, b: &Samples) -> Vec<String> {
     let blocks = |s: &Samples| crate::words::nanos(s.header.block_ns as f64);
     differ(&mut found, "block lengths", &blocks(a), &blocks(b));
     for (which, samples) in [("A", a), ("B", b)] {
+        let device = &samples.header.device;
+        if let Some(line) = crate::words::stand_in(&device.backend, device.stand_in) {
+            found.push(format!("{which}: {line}"));
+        }
         if samples.header.simulated {
             found.push(format!("{which} was simulated, nothing was measured"));
         }

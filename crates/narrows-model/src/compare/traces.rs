@@ -259,6 +259,10 @@ fn warnings(a: &TraceSide<'_>, b: &TraceSide<'_>) -> Vec<String> {
     };
     differ(&mut found, "kinds of op", &source(a), &source(b));
     for (which, side) in [("A", a), ("B", b)] {
+        let coverage = side.explanation.coverage.as_ref();
+        if let Some(line) = coverage.and_then(crate::words::stand_ins) {
+            found.push(format!("{which}: {line}"));
+        }
         if numbers(side).is_empty() {
             found.push(format!("{which} holds no op"));
         }

@@ -56,7 +56,16 @@ pub(super) fn coverage(recording: &Recording) -> TraceCoverage {
         called: u64::try_from(called.len()).unwrap_or(u64::MAX),
         unseen: unseen.into_iter().collect(),
         gpu_times: gpu_times.into_iter().collect(),
+        stand_ins: stand_ins(recording),
     }
+}
+
+/// The stand-ins of this project's tests have the word in their file names.
+fn stand_ins(recording: &Recording) -> Vec<String> {
+    let modules = recording.processes.iter().flat_map(|p| &p.modules);
+    let files = modules.filter_map(|m| m.path.rsplit('/').next());
+    let found: BTreeSet<&str> = files.filter(|f| f.contains("-stand-in")).collect();
+    found.into_iter().map(str::to_owned).collect()
 }
 
 fn called(process: &ProcessRecord) -> BTreeSet<&str> {

@@ -214,4 +214,8 @@ pub struct TraceCoverage {
     /// Where GPU times were asked for: `API: ` and how they were taken, or why they were not.
     #[serde(default)]
     pub gpu_times: Vec<String>,
+    /// Libraries that the programs had loaded and that say in their name that they are stand-ins
+    /// for tests.
+    #[serde(default)]
+    pub stand_ins: Vec<String>,
 }

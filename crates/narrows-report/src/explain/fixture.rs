@@ -380,6 +380,7 @@ pub(crate) fn serialised() -> Explanation {
             called: 12,
             unseen: vec!["cublas is statically linked: its own locks have no names".into()],
             gpu_times: Vec::new(),
+            stand_ins: Vec::new(),
         }),
         lost: Some(Lost {
             events: 0,

@@ -18,7 +18,7 @@ use narrows_model::explain::advice::Advice;
 use narrows_model::explain::profile::OpSource;
 use narrows_model::explain::result::{Explanation, RunRow};
 use narrows_model::result::VerdictKind;
-use narrows_model::words::{nanos, plural};
+use narrows_model::words::{nanos, plural, stand_ins};
 
 /// The explanation as indented JSON (`narrows-explain/1`), as documented in `docs/json.md`, with a
 /// line's end after it.
@@ -78,6 +78,9 @@ fn head(page: &mut Page, explanation: &Explanation) {
         Some(command) => command.join(" "),
         None => "not known: the probe was injected by hand".into(),
     };
+    if let Some(line) = explanation.coverage.as_ref().and_then(stand_ins) {
+        page.paragraph(Some(Paint::Yellow), "stand-in ", &line);
+    }
     page.paragraph(None, "command  ", &command);
     page.paragraph(None, "machine  ", &machine(explanation));
     page.paragraph(None, "runs     ", &runs(explanation));

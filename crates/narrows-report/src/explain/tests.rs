@@ -92,6 +92,29 @@ fn json_that_is_read_back_gives_the_same_text() {
 }
 
 #[test]
+fn a_stand_in_is_said_in_a_line_of_its_own_on_every_view() {
+    let mut explanation = serialised();
+    let said = "stand-ins, made for tests (libMetal-stand-in.so)";
+    assert!(!text(&explanation).contains("stand-in"));
+    let coverage = explanation.coverage.as_mut().unwrap();
+    coverage.stand_ins.push("libMetal-stand-in.so".into());
+    let shown = text(&explanation);
+    assert!(
+        shown
+            .lines()
+            .any(|l| l.starts_with("stand-in ") && l.contains("made for tests"))
+    );
+    let page = crate::explain_html(&explanation, None).unwrap();
+    assert!(page.contains(said) && page.contains("class=\"warning\""));
+    let private = crate::Private::default();
+    let issue = crate::issue_text(&explanation, &[], &private);
+    assert!(
+        issue.contains("> **Stand-in.**") && issue.contains(said),
+        "{issue}"
+    );
+}
+
+#[test]
 fn the_json_is_the_documented_one() {
     let mut full = serialised();
     full.points[1].point.gpu_busy = Some(0.25);
@@ -99,6 +122,7 @@ fn the_json_is_the_documented_one() {
     full.verdict.candidates[0].site = Some(lock_site());
     if let Some(coverage) = &mut full.coverage {
         coverage.gpu_times.push("cuda: CUPTI".into());
+        coverage.stand_ins.push("libMetal-stand-in.so".into());
     }
     if let Some(lost) = &mut full.lost {
         lost.reasons.push("no room: 3".into());

@@ -48,8 +48,9 @@ fn answer(result: &LadderResult) -> Html {
 
 fn efficiency(result: &LadderResult) -> Section {
     let mut html = Html::default();
-    if result.rungs.iter().any(|r| r.stand_in) {
-        html.raw("<p class=\"warning\">Rungs marked as stand-in are made for tests: no real library is behind them.</p>\n");
+    if let Some(line) = crate::ladder::stand_ins(result) {
+        let line = format!("Stand-in: {line}.");
+        html.element("p", &[("class", "warning")], &line).raw("\n");
     }
     if !chart(&mut html, result) {
         html.raw("<p>No rung was measured at more than one thread: there is no chart.</p>\n");

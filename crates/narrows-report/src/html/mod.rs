@@ -22,6 +22,7 @@ use markup::Html;
 use narrows_model::explain::result::Explanation;
 use narrows_model::explain::timeline::Timeline;
 use narrows_model::result::{Verdict, VerdictKind};
+use narrows_model::words::stand_ins;
 
 const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
@@ -62,14 +63,25 @@ pub fn explain_html(
     Ok(page(
         &title,
         &explanation.verdict,
+        explanation.coverage.as_ref().and_then(stand_ins),
         parts.into_iter().flatten().collect(),
         data.as_deref(),
     ))
 }
 
-/// The page of a verdict.
-fn page(title: &str, verdict: &Verdict, parts: Vec<Section>, data: Option<&str>) -> String {
+/// The page of a verdict. `stand_in`: what it was made with, if that was made for tests.
+fn page(
+    title: &str,
+    verdict: &Verdict,
+    stand_in: Option<String>,
+    parts: Vec<Section>,
+    data: Option<&str>,
+) -> String {
     let mut html = Html::default();
+    if let Some(line) = stand_in {
+        let line = format!("Stand-in: {line}.");
+        html.element("p", &[("class", "warning")], &line).raw("\n");
+    }
     answer(&mut html, verdict);
     frame(title, html, parts, data)
 }

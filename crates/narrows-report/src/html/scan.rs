@@ -6,7 +6,7 @@ use super::tables::{Cell, table};
 use super::{Section, page};
 use crate::words::{interval, percent, quoted};
 use narrows_model::scan::{PointResult, ScanResult};
-use narrows_model::words::{count, nanos, plural, significant};
+use narrows_model::words::{count, nanos, plural, significant, stand_in};
 
 /// The report of a scan's samples.
 pub fn scan_html(result: &ScanResult) -> String {
@@ -18,7 +18,8 @@ pub fn scan_html(result: &ScanResult) -> String {
         again(result),
     ];
     let title = format!("scan of {}", result.device.name);
-    page(&title, &result.verdict, parts, None)
+    let stand_in = stand_in(&result.device.backend, result.device.stand_in);
+    page(&title, &result.verdict, stand_in, parts, None)
 }
 
 fn curves(result: &ScanResult) -> Vec<Curve> {

@@ -10,7 +10,7 @@ use narrows_model::explain::causal::Reading;
 use narrows_model::explain::result::{Explanation, Step};
 use narrows_model::layers::Layer;
 use narrows_model::result::{Site, VerdictKind};
-use narrows_model::words::{count, nanos, plural, significant};
+use narrows_model::words::{count, nanos, plural, significant, stand_ins};
 use std::collections::BTreeMap;
 
 /// Rows of evidence of each kind.
@@ -150,7 +150,11 @@ impl Page<'_> {
                 crate::words::kind(verdict.kind)
             ),
         };
-        format!("{warning}{sentence}{guilty}\n\n")
+        let stand_in = self.explanation.coverage.as_ref().and_then(stand_ins);
+        let stand_in = stand_in.map_or(String::new(), |line| {
+            format!("> **Stand-in.** {}.\n\n", self.plain(&line))
+        });
+        format!("{stand_in}{warning}{sentence}{guilty}\n\n")
     }
 
     fn measured(&self) -> String {

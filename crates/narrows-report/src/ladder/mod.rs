@@ -34,6 +34,9 @@ fn head(page: &mut Page, result: &LadderResult) {
     let rungs = plural(result.rungs.len() as u64, "rung");
     let title = format!("{} ladder: the same {} on {rungs}", result.api, result.work);
     page.paragraph(Some(Paint::Bold), "", &title);
+    if let Some(line) = stand_ins(result) {
+        page.paragraph(Some(Paint::Yellow), "stand-in     ", &line);
+    }
     for (name, value) in facts(result) {
         page.paragraph(None, &format!("{name:<13}"), &value);
     }
@@ -41,6 +44,23 @@ fn head(page: &mut Page, result: &LadderResult) {
         page.paragraph(Some(Paint::Yellow), "warning      ", warning);
     }
     page.blank();
+}
+
+/// Which rungs were made for tests, in a sentence.
+pub(crate) fn stand_ins(result: &LadderResult) -> Option<String> {
+    let of = |stand_in| result.rungs.iter().filter(move |r| r.stand_in == stand_in);
+    let names: Vec<_> = of(true).map(|r| r.id.as_str()).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let which = match of(false).any(|r| r.device.is_some()) {
+        true => names.join(", "),
+        false => "all rungs that ran".into(),
+    };
+    Some(format!(
+        "{which}: stand-ins made for tests, no real library and no GPU; no number of theirs is a \
+         measurement of what they stand for"
+    ))
 }
 
 /// Machine, interpreter and run, in words.

@@ -10,7 +10,7 @@ use narrows_model::result::{Verdict, VerdictKind};
 use narrows_model::scan::{
     EndReason, EndResult, Flag, LeftOutResult, PointResult, ScanResult, SelfCheck,
 };
-use narrows_model::words::{count, interval, nanos, plural, significant};
+use narrows_model::words::{count, interval, nanos, plural, significant, stand_in};
 
 /// The text of a scan's result, at most 100 columns wide; escape codes only with `colour`.
 pub fn scan_text(result: &ScanResult, colour: bool) -> String {
@@ -40,6 +40,9 @@ fn head(page: &mut Page, result: &ScanResult) {
         device.backend, device.index, device.name, device.driver, device.api_version
     );
     page.paragraph(Some(Paint::Bold), "", &title);
+    if let Some(line) = stand_in(&device.backend, device.stand_in) {
+        page.paragraph(Some(Paint::Yellow), "stand-in     ", &line);
+    }
     page.paragraph(None, "chosen       ", &result.device_choice);
     page.paragraph(None, "machine      ", &machine(result));
     let work = result.points.first().map_or("none", |p| p.work.as_str());

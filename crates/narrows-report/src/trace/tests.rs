@@ -169,6 +169,7 @@ fn full() -> Summary {
             called: 12,
             unseen: vec!["private tables of cuGetExportTable".into()],
             gpu_times: vec!["cuda: CUPTI activity records, /opt/lib/libcupti.so.13".into()],
+            stand_ins: Vec::new(),
         },
         lost: Lost {
             events: 5,
@@ -209,6 +210,7 @@ fn bare() -> Summary {
             called: 0,
             unseen: Vec::new(),
             gpu_times: Vec::new(),
+            stand_ins: Vec::new(),
         },
         lost: Lost {
             events: 0,
@@ -293,6 +295,10 @@ fn the_json_is_the_documented_one() {
     timed.threads[0].cpu_ns = Some(7);
     timed.threads[0].ready_ns = Some(1);
     timed.waits[0].inside = Some("vkQueueSubmit".into());
+    let stand_ins = &mut timed.coverage.stand_ins;
+    stand_ins.push("libMetal-stand-in.so".into());
+    let text = crate::trace_text(&timed);
+    assert!(text.lines().any(|l| l.starts_with("stand-in: ")), "{text}");
     for summary in [timed, full(), crashed()] {
         let mut value = serde_json::to_value(summary).expect("JSON");
         // Rows of `idle` are those of `waits`, and the documentation says so.

@@ -7,6 +7,7 @@ use narrows_model::layers::Layer;
 use narrows_model::result::{Lost, OwnCost, Owner, Site};
 use narrows_model::trace::run::Ended;
 use narrows_model::trace::{Process, Region, Summary, Thread, TraceCall, TraceCoverage, TraceWait};
+use narrows_model::words::stand_ins;
 
 /// Rows shown of each table; JSON has them all.
 const CALLS: usize = 20;
@@ -66,8 +67,13 @@ fn head(summary: &Summary) -> String {
         (None, None) => "no launcher watched its end".into(),
     };
     let answer = summary.waits.first().map_or(String::new(), answer);
+    let stand_in = stand_ins(&summary.coverage).map_or(String::new(), |line| {
+        let mut page = Page::new(false);
+        page.paragraph(None, "stand-in: ", &line);
+        page.finish()
+    });
     format!(
-        "trace of {what}\n{}, {ended}\n{answer}",
+        "trace of {what}\n{}, {ended}\n{stand_in}{answer}",
         ns(summary.wall_ns)
     )
 }

@@ -4,7 +4,7 @@
 use crate::Error;
 use crate::text::{Column, Page, Paint, headings, row};
 use crate::words::interval;
-use narrows_model::words::{count, nanos, plural, significant};
+use narrows_model::words::{count, nanos, plural, significant, stand_in};
 use narrows_tune::Goal;
 use narrows_tune::result::{Choice, Effect, Ratio, Row, TuneResult};
 use narrows_tune::samples::{EndReason, Subject};
@@ -50,6 +50,9 @@ fn head(page: &mut Page, result: &TuneResult) {
                 device.backend, device.index, device.name, device.driver
             );
             page.paragraph(Some(Paint::Bold), "", &title);
+            if let Some(line) = stand_in(&device.backend, device.stand_in) {
+                page.paragraph(Some(Paint::Yellow), "stand-in     ", &line);
+            }
             page.paragraph(None, "chosen       ", choice);
             page.paragraph(None, "work         ", work);
         }
