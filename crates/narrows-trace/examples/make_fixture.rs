@@ -1,4 +1,4 @@
-//! Makes the recording in `tests/fixtures/v1`: `make_fixture FOLDER`, then copy what it made.
+//! Makes the recording in `tests/fixtures/v2`: `make_fixture FOLDER`, then copy what it made.
 //!
 //! One process, a running thread and an ended one, every kind of record, values that
 //! `tests/fixture.rs` knows. Made once per format version; a newer reader must read it for ever.
@@ -91,7 +91,7 @@ fn main() {
     };
     writer.module_loaded(&module);
     writer.module_unloaded(module.base, Ticks(40_000));
-    writer.note(b"purpose", b"fixture of format version 1");
+    writer.note(b"purpose", b"fixture of format version 2");
     writer.lost(Loss::NotReady, 2);
     let ended = std::thread::spawn(move || {
         let handle = handle(writer, 1002);

@@ -1,4 +1,4 @@
-//! What lies where in the five files of a process: format version 1.
+//! What lies where in the five files of a process: format version 2.
 //!
 //! ```text
 //! p<pid>.<n>/log       page 0: head, process head;   then records, appended
@@ -14,8 +14,11 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Version of everything in this file.
-pub(crate) const VERSION: u32 = 1;
+/// Version of everything in this file. Version 1 had other numbers in [`Slot::chunk`] and
+/// [`Slot::settled`].
+pub(crate) const VERSION: u32 = 2;
+/// The oldest version that can be read.
+pub(crate) const OLDEST: u32 = 1;
 /// First 8 bytes of each file.
 pub(crate) const MAGIC: [u8; 8] = *b"NARROWS\x1a";
 /// Bytes before the first unit of each file.
@@ -174,12 +177,14 @@ pub(crate) struct Slot {
     pub(crate) tid: AtomicU32,
     /// The call the thread is in.
     pub(crate) current_call: AtomicU32,
-    /// The last call with clocks and its ticks. They are added to the call's block when the next
-    /// one ends: adding them at once would make the next clock read wait for them. A block whose
-    /// buckets count one less than `count` misses them.
-    pub(crate) pending_call: AtomicU32,
-    pub(crate) _reserved: AtomicU32,
-    pub(crate) pending_ticks: AtomicU64,
+    /// The chunk that the thread writes into: 1 + its index in the low half, the low half of its
+    /// [`ChunkHead::taken`] in the high one; 0: none. Version 1: call of the last event (32 bits).
+    pub(crate) chunk: AtomicU64,
+    /// Calls with clocks that are in the blocks of their calls or in `other_calls`, times two to
+    /// the power of [`SETTLED_SHIFT`], and where in `chunk` the records of those begin that are
+    /// not (up to the chunk's end). See `writer::settle`. Version 1: ticks of the last event, which
+    /// the block misses whose buckets count one less than `count`.
+    pub(crate) settled: AtomicU64,
     pub(crate) start: AtomicU64,
     pub(crate) name: [AtomicU64; 2],
     /// Timeline events made before the segment that is being written, those dropped among them.
@@ -199,13 +204,18 @@ pub(crate) struct Slot {
     pub(crate) acquires: [Acquire; ACQUIRE_SLOTS + ACQUIRE_PROBES],
 }
 
+/// See [`Slot::settled`].
+pub(crate) const SETTLED_SHIFT: u32 = 17;
+/// Bytes of records that are not settled, at most.
+pub(crate) const MOST_UNSETTLED: usize = 16384;
+
 /// One call of one thread.
 #[repr(C)]
 pub(crate) struct CallStat {
     pub(crate) unit: UnitHead,
     pub(crate) call: AtomicU32,
     pub(crate) _reserved: AtomicU32,
-    /// Calls with clocks. What follows may lack the last of them: see [`Slot::pending_ticks`].
+    /// Calls with clocks, less those that are only in the timeline yet: see [`Slot::settled`].
     pub(crate) count: AtomicU64,
     pub(crate) failed: AtomicU64,
     pub(crate) ticks: AtomicU64,
@@ -357,6 +367,7 @@ pub(crate) const LOG_COMMITTED: u64 = 1 << 63;
 const _: () = assert!(PROCESS_HEAD + size_of::<ProcessHead>() <= HEAD_BYTES);
 const _: () = assert!(size_of::<Head>() <= PROCESS_HEAD);
 const _: () = assert!(size_of::<ChunkHead>() == 64);
+const _: () = assert!(CHUNK_BYTES < 1 << SETTLED_SHIFT);
 const _: () = assert!(size_of::<CallStat>() == 64 + 8 * crate::hist::BUCKETS);
 const _: () = assert!(size_of::<SiteStat>() == 424 + 4 * crate::hist::BUCKETS);
 const _: () = assert!(size_of::<Slot>().is_multiple_of(8));

@@ -121,11 +121,7 @@ fn check_survivor(process: &Process, said: u64, extra: u64) {
     let count = process.threads[&thread].calls[&CALL].timed.count;
     assert!(count >= said + extra, "{count} < {said}");
     let sum = ledger(process);
-    // Statistics come before the event: at a kill they may be one ahead.
-    assert!(
-        sum.made == count || sum.made + 1 == count,
-        "{sum:?} {count}"
-    );
+    assert_eq!(sum.made, count, "{sum:?}");
     let mut last = None;
     for event in process.timeline.thread(thread) {
         let What::Call {

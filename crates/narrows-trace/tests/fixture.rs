@@ -1,5 +1,5 @@
-//! Format version 1 stays readable: the recording in `fixtures/v1` was made by
-//! `examples/make_fixture.rs` and is never made again. `fixtures/README.md` describes it.
+//! Every format version stays readable: the recordings in `fixtures` were made by
+//! `examples/make_fixture.rs` and are never made again. `fixtures/README.md` describes them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -11,14 +11,21 @@ use std::path::Path;
 
 const CALL: CallId = CallId(8);
 
-fn trace() -> Trace {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1");
-    Trace::open(&folder).unwrap()
+/// The versions that there were.
+const VERSIONS: [u32; 2] = [1, 2];
+
+fn trace(version: u32) -> Trace {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    Trace::open(&fixtures.join(format!("v{version}"))).unwrap()
 }
 
 #[test]
-fn version_1_process() {
-    let trace = trace();
+fn the_process_of_each_version() {
+    VERSIONS.into_iter().for_each(check_process);
+}
+
+fn check_process(version: u32) {
+    let trace = trace(version);
     assert_eq!((trace.processes.len(), &trace.problems), (1, &Vec::new()));
     assert_eq!(trace.origin(0), Origin::Root);
     let process = &trace.processes[0];
@@ -26,7 +33,10 @@ fn version_1_process() {
     assert_eq!(process.ending, Ending::Finished);
     assert_eq!(
         process.notes,
-        [("purpose".into(), "fixture of format version 1".into())]
+        [(
+            "purpose".into(),
+            format!("fixture of format version {version}")
+        )]
     );
     assert_eq!(process.losses, [(Loss::NotReady, 2)]);
     assert!(process.program.as_ref().unwrap().ends_with(b"make_fixture"));
@@ -86,8 +96,12 @@ fn check_thread(thread: &Thread) {
 }
 
 #[test]
-fn version_1_threads_and_events() {
-    let trace = trace();
+fn threads_and_events_of_each_version() {
+    VERSIONS.into_iter().for_each(check_threads_and_events);
+}
+
+fn check_threads_and_events(version: u32) {
+    let trace = trace(version);
     let process = &trace.processes[0];
     let (ledgers, damage) = process.ledgers();
     assert_eq!(damage, Default::default());

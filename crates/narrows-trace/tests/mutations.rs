@@ -252,9 +252,9 @@ fn noise_and_missing_files_are_errors_or_problems() {
         std::fs::remove_file(&path).unwrap();
         check_one_bad_file(&original, name, "open");
         let mut newer = whole.clone();
-        newer[8] = 2;
+        newer[8] = 3;
         std::fs::write(&path, newer).unwrap();
-        check_one_bad_file(&original, name, "format version 2");
+        check_one_bad_file(&original, name, "format version 3");
         std::fs::write(&path, whole).unwrap();
         assert_eq!(Process::open(&original).unwrap().problems, []);
     }

@@ -106,12 +106,12 @@ impl Word0 {
     }
 
     #[inline]
-    fn call(self) -> CallId {
+    pub(super) fn call(self) -> CallId {
         CallId((self.0 >> 16) as u16 & 0x7fff)
     }
 
     #[inline]
-    fn failed(self) -> bool {
+    pub(super) fn failed(self) -> bool {
         self.0 & (1 << 31) != 0
     }
 

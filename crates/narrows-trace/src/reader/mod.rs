@@ -13,6 +13,7 @@ mod process;
 mod stats;
 mod thread;
 mod timeline;
+mod unsettled;
 
 pub use events::{Event, What};
 pub use log::{CallInfo, ModuleInfo};
@@ -48,7 +49,7 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// The file has another format version.
-    #[error("{} has format version {found}; this program reads version {known}", path.display())]
+    #[error("{} has format version {found}; this program reads versions up to {known}", path.display())]
     Version {
         /// The file.
         path: PathBuf,

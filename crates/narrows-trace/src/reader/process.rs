@@ -1,18 +1,20 @@
 //! One process's folder.
 //!
 //! Blocks are read before slots and slots before the log: a thread that ends in between is then
-//! found in the log, whose word counts.
+//! found in the log, whose word counts. Calls that are not in the blocks yet are read first of all
+//! ([`unsettled`](super::unsettled)).
 
 use super::bytes::Bytes;
 use super::log::{self, CallInfo, Contents, ModuleInfo};
 use super::stats;
 use super::thread::{self, Thread};
 use super::timeline::{Damage, Ledger, Timeline};
+use super::unsettled::Unsettled;
 use super::{Problem, ReadError};
 use crate::clock_map::{ClockMap, ClockPair};
 use crate::layout::{
-    COMBINED, FileKind, HEAD_BYTES, Head, LOSSES, MAGIC, PAIRS, PROCESS_HEAD, Pair, ProcessHead,
-    VERSION,
+    COMBINED, FileKind, HEAD_BYTES, Head, LOSSES, MAGIC, OLDEST, PAIRS, PROCESS_HEAD, Pair,
+    ProcessHead, VERSION,
 };
 use crate::{CallId, Loss, Nanos, Pid, ThreadNo, Ticks};
 use core::mem::offset_of;
@@ -95,6 +97,7 @@ struct Opened {
     instance: u64,
     stopped: u32,
     pid: u32,
+    version: u32,
 }
 
 impl Process {
@@ -131,12 +134,14 @@ impl Process {
                 problems.push(Problem::new(folder, kind, &what));
             }
         }
+        let unsettled = read_unsettled(slots.as_ref(), timeline.as_ref());
         let blocks = read_blocks(folder, calls.as_ref(), sites.as_ref(), &mut problems);
         let live = read_slots(folder, slots.as_ref(), &mut problems);
         let timeline = timeline.map_or_else(Timeline::empty, |opened| {
             Timeline::open(opened.file, opened.used, opened.length)
         });
         let contents = read_log(folder, &log, &mut problems);
+        let live = (live, unsettled);
         Ok(assemble(
             folder, &log, contents, blocks, live, timeline, problems,
         ))
@@ -208,7 +213,7 @@ fn open(folder: &Path, kind: FileKind) -> Result<Opened, ReadError> {
         return Err(ReadError::NotARecording { path });
     }
     let version = head.u32(offset_of!(Head, version));
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(ReadError::Version {
             path,
             found: version,
@@ -232,6 +237,7 @@ fn open(folder: &Path, kind: FileKind) -> Result<Opened, ReadError> {
         instance: head.u64(offset_of!(Head, instance)),
         stopped: head.u32(offset_of!(Head, stopped)),
         pid: head.u32(offset_of!(Head, pid)),
+        version,
         file,
         page,
     })
@@ -299,6 +305,17 @@ fn read_blocks(
     (call_blocks, site_blocks)
 }
 
+/// Problems with the slots are told by [`read_slots`], those with the timeline by its index.
+fn read_unsettled(slots: Option<&Opened>, timeline: Option<&Opened>) -> Vec<Unsettled> {
+    let mut unsettled = Vec::new();
+    if let (Some(slots), Some(timeline)) = (slots.filter(|slots| slots.version > 1), timeline) {
+        let _ = each_unit(slots, FileKind::Threads, |unit| {
+            unsettled.extend(Unsettled::read(unit, &timeline.file));
+        });
+    }
+    unsettled
+}
+
 fn read_slots(folder: &Path, slots: Option<&Opened>, problems: &mut Vec<Problem>) -> Vec<Thread> {
     let mut threads = Vec::new();
     if let Some(opened) = slots {
@@ -359,7 +376,7 @@ fn assemble(
     log: &Opened,
     contents: Contents,
     blocks: (Calls, Sites),
-    live: Vec<Thread>,
+    (live, unsettled): (Vec<Thread>, Vec<Unsettled>),
     timeline: Timeline,
     mut problems: Vec<Problem>,
 ) -> Process {
@@ -400,7 +417,7 @@ fn assemble(
         modules: contents.modules,
         unfinished_records: contents.unfinished,
         notes: contents.notes,
-        threads: threads(contents.ended, live, blocks),
+        threads: threads(contents.ended, live, blocks, unsettled, log.version),
         losses: thread::losses(losses),
         timeline_bytes: page.u64(head(offset_of!(ProcessHead, timeline_bytes))),
         timeline,
@@ -413,6 +430,8 @@ fn threads(
     ended: BTreeMap<u32, Thread>,
     live: Vec<Thread>,
     (calls, sites): (Calls, Sites),
+    unsettled: Vec<Unsettled>,
+    version: u32,
 ) -> BTreeMap<ThreadNo, Thread> {
     let mut threads: BTreeMap<u32, Thread> = live
         .into_iter()
@@ -423,7 +442,12 @@ fn threads(
             thread.calls.entry(call).or_default().merge(&numbers);
         }
     }
-    for thread in threads.values_mut() {
+    for calls in unsettled {
+        if let Some(thread) = threads.get_mut(&calls.thread) {
+            calls.add_to(thread);
+        }
+    }
+    for thread in threads.values_mut().filter(|_| version == 1) {
         let (call, ticks) = thread.pending;
         if let Some(numbers) = thread.calls.get_mut(&call) {
             numbers.timed.settle(ticks);

@@ -92,7 +92,7 @@ impl Tally {
         self.histogram.merge(&other.histogram);
     }
 
-    /// Adds the ticks of the last value if they were counted but not yet added.
+    /// Adds the ticks of the last value if they were counted but not yet added (format version 1).
     pub(super) fn settle(&mut self, ticks: u64) {
         if self.histogram.count() < self.count {
             let last = core::iter::once((crate::hist::bucket_of(ticks), 1));

@@ -54,7 +54,7 @@ pub struct Thread {
     pub current_call: CallId,
     /// Timeline events made before the segment being written; see [`super::Ledger`].
     pub(super) made_before: u64,
-    /// The last call with clocks and its ticks, which its block may lack.
+    /// Format version 1: the last call with clocks and its ticks, which its block may lack.
     pub(super) pending: (CallId, u64),
     /// CPU time and switches; `None`: never sampled.
     pub cpu: Option<CpuTotals>,
@@ -119,8 +119,8 @@ pub(super) fn slot(slot: Bytes<'_>) -> Option<Thread> {
         current_call: CallId(slot.u32(offset_of!(Slot, current_call)) as u16),
         made_before: at(offset_of!(Slot, made_before)),
         pending: (
-            CallId(slot.u32(offset_of!(Slot, pending_call)) as u16),
-            at(offset_of!(Slot, pending_ticks)),
+            CallId(slot.u32(offset_of!(Slot, chunk)) as u16),
+            at(offset_of!(Slot, settled)),
         ),
         cpu: (cpu.at != Ticks(0)).then_some(cpu),
         calls: BTreeMap::new(),

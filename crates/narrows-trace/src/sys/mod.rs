@@ -75,6 +75,19 @@ fn counter() -> u64 {
     value
 }
 
+/// Asks for the line of memory at `at`, which need not be there, to be brought into the cache.
+#[inline(always)]
+pub(crate) fn fetch_ahead(at: *const u64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint: no address makes it fault.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    // Arm's processors follow such a stream by themselves; the instruction has no stable name.
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
+
 /// True when the counter runs at one rate in all power states and may be read here.
 #[cfg(target_arch = "x86_64")]
 fn counter_is_usable() -> bool {

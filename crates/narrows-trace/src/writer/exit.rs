@@ -50,7 +50,6 @@ impl Unit for SiteStat {
 /// the log nor the combined slot can take them now, they stay where they are.
 pub(super) fn retire(shared: &'static Shared, state: &ThreadState, end: Ticks) {
     let Some(slot) = state.slot.get() else { return };
-    state.settle();
     state.close(|chunk| shared.timeline.give_last(chunk));
     let index = state.slot_index.get();
     shared.withdraw(Tid(slot.tid.load(Ordering::Relaxed)), index);
@@ -438,8 +437,8 @@ fn clear_site(block: &SiteStat) {
 fn clear_slot(slot: &Slot) {
     slot.tid.store(0, Ordering::Relaxed);
     slot.current_call.store(0, Ordering::Relaxed);
-    slot.pending_call.store(0, Ordering::Relaxed);
-    zero(&slot.pending_ticks);
+    zero(&slot.chunk);
+    zero(&slot.settled);
     slot.name.iter().for_each(zero);
     let fields = [&slot.start, &slot.made_before, &slot.cpu_at, &slot.cpu_ns];
     fields

@@ -12,6 +12,7 @@ mod exit;
 mod file;
 mod log;
 mod scratch;
+mod settle;
 mod shared;
 mod start;
 mod stats;
@@ -217,15 +218,13 @@ impl ThreadHandle {
     /// A finished call: statistics and a timeline event.
     #[inline]
     pub fn call(self, call: CallId, start: Ticks, end: Ticks, object: ObjectId, failed: bool) {
-        let ticks = end.since(start);
-        self.0.observe_call(call, ticks, failed);
-        self.0.push_call(call, start, object, failed, ticks);
+        self.0.call(call, start, end, object, failed);
     }
 
     /// A finished call, statistics only.
     #[inline]
     pub fn call_untraced(self, call: CallId, start: Ticks, end: Ticks, failed: bool) {
-        self.0.observe_call(call, end.since(start), failed);
+        self.0.observe(call, end.since(start), failed);
     }
 
     /// A finished call without clocks: counted only.

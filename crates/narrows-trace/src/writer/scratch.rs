@@ -86,9 +86,9 @@ mod tests {
             let chunk = &scratch.0.chunk.head;
             let bytes = chunk.committed.load(Ordering::Relaxed) as usize;
             assert_eq!(bytes, size_of_val(chunk) + Scratch::CALLS * 24);
+            scratch.rewind();
             let calls = scratch.0.call.count.load(Ordering::Relaxed);
             assert_eq!(calls, round * Scratch::CALLS as u64);
-            scratch.rewind();
         }
     }
 }

@@ -16,6 +16,8 @@ const SINGLE_LOCKS: u32 = 352;
 const ALL_SITES: u32 = 448;
 
 /// The block of a call that has none yet.
+#[cold]
+#[inline(never)]
 pub(super) fn call_block(state: &ThreadState, call: CallId) -> Option<&'static CallStat> {
     let shared = state.shared.get()?;
     if !shared.is_own_process() {

@@ -7,17 +7,18 @@
 use super::shared::Shared;
 use super::stats;
 use super::types::{CpuSample, GpuSpan, Wait};
-use crate::hist::bucket_of;
 use crate::layout::{
-    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CallStat, ChunkHead, LOSSES, NOT_KNOWN, SiteStat,
-    Slot, tag, word0,
+    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CHUNK_HEAD, CallStat, ChunkHead, LOSSES,
+    MOST_UNSETTLED, NOT_KNOWN, SiteStat, Slot, tag, word0,
 };
-use crate::{CallId, CodeAddr, LockAddr, Loss, Nanos, ObjectId, Ticks, Tid, WaitKind};
+use crate::{CallId, CodeAddr, LockAddr, Loss, Nanos, ObjectId, Ticks, Tid, WaitKind, sys};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Bytes after which the slow path looks whether a clock pair is due.
-const LOOK_EVERY: usize = 4096;
+/// Bytes after which the slow path settles, and looks whether a clock pair is due. The last record
+/// may lie behind.
+const LOOK_EVERY: usize = 8192;
+const _: () = assert!(LOOK_EVERY + 8 * 255 <= MOST_UNSETTLED);
 /// Waits longer than this look as well.
 const LONG_WAIT: u64 = 1 << 26;
 /// Events dropped before another attempt to get a chunk.
@@ -32,8 +33,11 @@ const SHORT: u64 = if cfg!(target_arch = "x86_64") {
 } else {
     16
 };
+/// How far before the cursor memory is fetched: the timeline is larger than any cache. Some 40
+/// calls, of which each takes its two clock reads at least.
+const AHEAD: usize = 1024;
 /// Call ids in a record's word 0.
-const CALL_BITS: u16 = 0x7fff;
+pub(super) const CALL_BITS: u16 = 0x7fff;
 
 /// Places of the table of sites.
 pub(super) const SITE_PLACES: usize = 512;
@@ -41,15 +45,13 @@ pub(super) const SITE_PLACES: usize = 512;
 #[repr(C, align(64))]
 pub(super) struct ThreadState {
     /// Next free byte of the chunk.
-    cursor: Cell<*mut u64>,
+    pub(super) cursor: Cell<*mut u64>,
     /// Where the slow path is due: the chunk's end or earlier.
     limit: Cell<*mut u64>,
-    chunk: Cell<Option<&'static ChunkHead>>,
-    /// Timeline events made.
-    made: Cell<u64>,
+    pub(super) chunk: Cell<Option<&'static ChunkHead>>,
+    /// Timeline events made, less the calls that are not settled yet.
+    pub(super) made: Cell<u64>,
     pub(super) slot: Cell<Option<&'static Slot>>,
-    /// The block that `slot.pending_ticks` belongs to.
-    pending: Cell<Option<&'static CallStat>>,
     pub(super) shared: Cell<Option<&'static Shared>>,
     pub(super) slot_index: Cell<u32>,
     pub(super) number: Cell<u32>,
@@ -77,18 +79,6 @@ pub(super) fn raise(place: &AtomicU64, to: u64) {
     }
 }
 
-impl CallStat {
-    /// Adds a length of time. The call itself is counted already.
-    #[inline(always)]
-    fn add(&self, ticks: u64) {
-        bump(&self.ticks, ticks);
-        raise(&self.shortest, !ticks);
-        raise(&self.longest, ticks);
-        // SAFETY: `bucket_of` is below the number of buckets for every value.
-        bump(unsafe { self.buckets.get_unchecked(bucket_of(ticks)) }, 1);
-    }
-}
-
 impl ThreadState {
     /// Makes the state that of a new thread.
     pub(super) fn begin(&self, shared: &'static Shared, slot: &'static Slot, index: u32, no: u32) {
@@ -108,10 +98,11 @@ impl ThreadState {
         block: &'static CallStat,
     ) {
         let base = core::ptr::from_ref(chunk).cast_mut().cast::<u64>();
+        self.settle();
+        slot.move_settled(0, CHUNK_HEAD);
         self.slot.set(Some(slot));
         self.chunk.set(Some(chunk));
-        self.cursor
-            .set(base.wrapping_byte_add(size_of::<ChunkHead>()));
+        self.cursor.set(base.wrapping_byte_add(CHUNK_HEAD));
         self.limit.set(base.wrapping_byte_add(CHUNK_BYTES));
         if let Some(place) = self.calls.get(usize::from(call.0)) {
             place.set(Some(block));
@@ -125,7 +116,6 @@ impl ThreadState {
         self.chunk.set(None);
         self.made.set(0);
         self.slot.set(None);
-        self.pending.set(None);
         self.shared.set(None);
         self.slot_index.set(0);
         self.number.set(0);
@@ -139,66 +129,21 @@ impl ThreadState {
         }
     }
 
-    #[inline(always)]
-    pub(super) fn observe_call(&self, call: CallId, ticks: u64, failed: bool) {
-        let place = usize::from(call.0 % CallId::LIMIT);
-        match (self.calls[place].get(), self.slot.get()) {
-            (Some(block), Some(slot)) => self.observe(slot, block, ticks, failed),
-            _ => self.observe_new(call, ticks, failed),
-        }
-    }
-
-    /// Counts the call and adds the ticks of the one before. On processors whose clock read waits
-    /// for earlier results this takes the whole chain from ticks to bucket out of the caller's way.
-    #[inline(always)]
-    fn observe(&self, slot: &Slot, block: &'static CallStat, ticks: u64, failed: bool) {
-        if let Some(before) = self.pending.get() {
-            before.add(slot.pending_ticks.load(Ordering::Relaxed));
-        }
-        let call = block.call.load(Ordering::Relaxed);
-        slot.pending_call.store(call, Ordering::Relaxed);
-        slot.pending_ticks.store(ticks, Ordering::Relaxed);
-        if failed {
-            bump(&block.failed, 1);
-        }
-        // Last: a reader adds what is pending when the count is ahead of the buckets.
-        let count = block.count.load(Ordering::Relaxed).wrapping_add(1);
-        block.count.store(count, Ordering::Release);
-        self.pending.set(Some(block));
-    }
-
-    /// Adds what is pending.
-    pub(super) fn settle(&self) {
-        if let (Some(block), Some(slot)) = (self.pending.take(), self.slot.get()) {
-            block.add(slot.pending_ticks.load(Ordering::Relaxed));
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn observe_new(&self, call: CallId, ticks: u64, failed: bool) {
-        let Some(slot) = self.slot.get() else { return };
-        if let Some(block) = stats::call_block(self, call) {
-            self.observe(slot, block, ticks, failed);
-        } else {
-            let spill = &slot.other_calls;
-            bump(&spill.count, 1);
-            bump(&spill.failed, u64::from(failed));
-            bump(&spill.ticks, ticks);
-            raise(&spill.longest, ticks);
-        }
-    }
-
     /// Whether the next of many short calls is one to time: one in [`TIMED_IN`], and all of a call
     /// that is not short on average.
     #[inline(always)]
     pub(super) fn is_due(&self, call: CallId) -> bool {
-        let Some(block) = self.calls[usize::from(call.0 % CallId::LIMIT)].get() else {
-            return true;
-        };
-        let timed = block.count.load(Ordering::Relaxed);
-        let all = timed.wrapping_add(block.untimed.load(Ordering::Relaxed));
-        all % TIMED_IN == 0 || block.ticks.load(Ordering::Relaxed) > timed.wrapping_mul(SHORT)
+        let block = self.calls[usize::from(call.0 % CallId::LIMIT)].get();
+        block.is_none_or(is_due) && self.is_due_settled(call)
+    }
+
+    /// The same once the block counts every timed call.
+    #[cold]
+    #[inline(never)]
+    fn is_due_settled(&self, call: CallId) -> bool {
+        self.settle();
+        let block = self.calls[usize::from(call.0 % CallId::LIMIT)].get();
+        block.is_none_or(is_due)
     }
 
     #[inline(always)]
@@ -226,7 +171,67 @@ impl ThreadState {
         }
     }
 
-    /// Appends a record to the timeline.
+    /// Appends a finished call to the timeline. That is all: the numbers by call are made from the
+    /// records, many at a time, by [`ThreadState::settle`], and until then by readers.
+    #[inline(always)]
+    pub(super) fn call(
+        &self,
+        call: CallId,
+        start: Ticks,
+        end: Ticks,
+        object: ObjectId,
+        failed: bool,
+    ) {
+        let ticks = end.0.wrapping_sub(start.0);
+        let cursor = self.cursor.get();
+        let room = (self.limit.get() as usize).wrapping_sub(cursor as usize);
+        if ticks > u64::from(u32::MAX) || room < 24 {
+            self.call_slow(call, start, end, object, failed);
+            return;
+        }
+        let first = word0(tag::CALL, 3, call.0 & CALL_BITS, failed, ticks as u32);
+        self.store(cursor, &[first, start.0, object.0]);
+    }
+
+    /// The part of the chunk is used up, or there is no chunk, or the call was long, or the
+    /// counter went backwards.
+    #[cold]
+    #[inline(never)]
+    fn call_slow(&self, call: CallId, start: Ticks, end: Ticks, object: ObjectId, failed: bool) {
+        let Some(shared) = self.shared.get() else {
+            return;
+        };
+        if !shared.is_own_process() {
+            return;
+        }
+        let ticks = end.since(start);
+        let short = u32::try_from(ticks);
+        let words = if short.is_ok() { 3 } else { 4 };
+        if ticks > LONG_WAIT {
+            shared.pair_if_due(end.0);
+        }
+        if !self.has_room(words) && !self.advance(shared, words) {
+            self.observe(call, ticks, failed);
+            return;
+        }
+        let call = call.0 & CALL_BITS;
+        match short {
+            Ok(short) => {
+                let first = word0(tag::CALL, 3, call, failed, short);
+                self.store(self.cursor.get(), &[first, start.0, object.0]);
+            }
+            Err(_) => {
+                let first = word0(tag::CALL_LONG, 4, call, failed, 0);
+                self.store(self.cursor.get(), &[first, start.0, object.0, ticks]);
+            }
+        }
+    }
+
+    fn has_room(&self, words: usize) -> bool {
+        (self.limit.get() as usize).wrapping_sub(self.cursor.get() as usize) >= words * 8
+    }
+
+    /// Appends a record that is an event, but not a call, to the timeline.
     #[inline(always)]
     pub(super) fn push<const WORDS: usize>(&self, words: [u64; WORDS]) {
         let cursor = self.cursor.get();
@@ -235,12 +240,14 @@ impl ThreadState {
             self.push_slow(&words);
             return;
         }
+        self.made.set(self.made.get() + 1);
         self.store(cursor, &words);
     }
 
     /// Stores a record that fits, then makes it count.
     #[inline(always)]
     fn store(&self, cursor: *mut u64, words: &[u64]) {
+        sys::fetch_ahead(cursor.wrapping_byte_add(AHEAD));
         let mut next = cursor;
         for word in words {
             // SAFETY: the caller saw that the words fit between cursor and chunk end, and the
@@ -250,16 +257,10 @@ impl ThreadState {
             next = unsafe { next.add(1) };
         }
         self.cursor.set(next);
-        self.made.set(self.made.get() + 1);
-        self.commit(next);
-    }
-
-    #[inline(always)]
-    fn commit(&self, end: *mut u64) {
-        if let Some(chunk) = self.chunk.get() {
-            let bytes = (end as usize).wrapping_sub(core::ptr::from_ref(chunk) as usize);
-            chunk.committed.store(bytes as u32, Ordering::Release);
-        }
+        // SAFETY: there is room, so there is a chunk: cursor and limit are null without.
+        let chunk = unsafe { self.chunk.get().unwrap_unchecked() };
+        let bytes = (next as usize).wrapping_sub(core::ptr::from_ref(chunk) as usize);
+        chunk.committed.store(bytes as u32, Ordering::Release);
     }
 
     /// The chunk or its next part is used up, or there is none.
@@ -273,6 +274,7 @@ impl ThreadState {
             return;
         }
         if self.advance(shared, words.len()) {
+            self.made.set(self.made.get() + 1);
             self.store(self.cursor.get(), words);
         }
     }
@@ -281,10 +283,12 @@ impl ThreadState {
     fn advance(&self, shared: &'static Shared, words: usize) -> bool {
         let bytes = words * 8;
         if let Some(chunk) = self.chunk.get() {
+            self.settle();
             let end = core::ptr::from_ref(chunk) as usize + CHUNK_BYTES;
             if end - self.cursor.get() as usize >= bytes + 24 {
                 if let Some((ticks, nanos)) = shared.pair_if_due(Ticks::now().0) {
-                    self.structure(&[word0(tag::CLOCK, 3, 0, false, 0), ticks, nanos]);
+                    let first = word0(tag::CLOCK, 3, 0, false, 0);
+                    self.store(self.cursor.get(), &[first, ticks, nanos]);
                 }
                 self.set_limit(end, bytes);
                 return true;
@@ -343,60 +347,27 @@ impl ThreadState {
             chunk.segments.load(Ordering::Relaxed) + 1,
             Ordering::Relaxed,
         );
-        self.structure(&[first, self.made.get(), ticks, nanos]);
+        self.store(self.cursor.get(), &[first, self.made.get(), ticks, nanos]);
+        if let Some(slot) = self.slot.get() {
+            slot.move_settled(0, committed);
+            let taken = chunk.taken.load(Ordering::Relaxed) << 32;
+            let which = u64::from(shared.timeline.index_of(chunk)) + 1;
+            slot.chunk.store(taken | which, Ordering::Release);
+        }
         self.set_limit(base as usize + CHUNK_BYTES, 64);
-    }
-
-    /// Stores a record that is not an event. The caller saw that it fits.
-    fn structure(&self, words: &[u64]) {
-        let made = self.made.get();
-        self.store(self.cursor.get(), words);
-        self.made.set(made);
     }
 
     /// Lets go of the chunk.
     pub(super) fn close(&self, give: impl FnOnce(&'static ChunkHead)) {
+        self.settle();
         if let Some(slot) = self.slot.get() {
+            slot.chunk.store(0, Ordering::Release);
             slot.made_before.store(self.made.get(), Ordering::Relaxed);
         }
         self.cursor.set(core::ptr::null_mut());
         self.limit.set(core::ptr::null_mut());
         if let Some(chunk) = self.chunk.take() {
             give(chunk);
-        }
-    }
-
-    #[inline(never)]
-    pub(super) fn push_long(
-        &self,
-        call: CallId,
-        start: Ticks,
-        object: ObjectId,
-        failed: bool,
-        ticks: u64,
-    ) {
-        if let Some(shared) = self.shared.get() {
-            shared.pair_if_due(start.0.wrapping_add(ticks));
-        }
-        let first = word0(tag::CALL_LONG, 4, call.0 & CALL_BITS, failed, 0);
-        self.push([first, start.0, object.0, ticks]);
-    }
-
-    #[inline(always)]
-    pub(super) fn push_call(
-        &self,
-        call: CallId,
-        start: Ticks,
-        object: ObjectId,
-        failed: bool,
-        ticks: u64,
-    ) {
-        match u32::try_from(ticks) {
-            Ok(short) => {
-                let first = word0(tag::CALL, 3, call.0 & CALL_BITS, failed, short);
-                self.push([first, start.0, object.0]);
-            }
-            Err(_) => self.push_long(call, start, object, failed, ticks),
         }
     }
 
@@ -522,6 +493,14 @@ impl ThreadState {
             bump(place, count);
         }
     }
+}
+
+/// Whether a call's next one is to be timed, by what its block says.
+#[inline(always)]
+fn is_due(block: &CallStat) -> bool {
+    let timed = block.count.load(Ordering::Relaxed);
+    let all = timed.wrapping_add(block.untimed.load(Ordering::Relaxed));
+    all.is_multiple_of(TIMED_IN) || block.ticks.load(Ordering::Relaxed) > timed.wrapping_mul(SHORT)
 }
 
 /// The call another thread is in at this instant.

@@ -40,6 +40,12 @@ impl Timeline {
         self.file.at(Self::offset(index))
     }
 
+    /// The chunk's place in the file.
+    pub(super) fn index_of(&self, chunk: &ChunkHead) -> u32 {
+        let at = core::ptr::from_ref(chunk) as usize;
+        (at.wrapping_sub(self.file.base_address() + HEAD_BYTES) / CHUNK_BYTES) as u32
+    }
+
     /// A chunk to write into from its `committed` byte on. A thread's first chunk may be one that
     /// an ended thread left half full, so that short threads do not cost a chunk each.
     pub(super) fn take(&self, folder: &Folder, first: bool) -> Result<&'static ChunkHead, Loss> {
@@ -132,13 +138,11 @@ impl Timeline {
     pub(super) fn give_last(&self, chunk: &'static ChunkHead) {
         let room = CHUNK_BYTES - chunk.committed.load(Ordering::Relaxed) as usize;
         let places = (self.capacity.load(Ordering::Relaxed) as usize / 8).min(STASH);
-        let index = (core::ptr::from_ref(chunk) as usize)
-            .wrapping_sub(self.file.base_address() + HEAD_BYTES)
-            / CHUNK_BYTES;
+        let index = self.index_of(chunk);
         if room >= CHUNK_BYTES / 8 {
             for place in self.stash.iter().take(places) {
                 let empty = place.load(Ordering::Relaxed) == 0;
-                let mine = index as u32 + 1;
+                let mine = index + 1;
                 if empty
                     && place
                         .compare_exchange(0, mine, Ordering::AcqRel, Ordering::Relaxed)
