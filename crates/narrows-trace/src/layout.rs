@@ -207,7 +207,7 @@ pub(crate) struct Slot {
 /// See [`Slot::settled`].
 pub(crate) const SETTLED_SHIFT: u32 = 17;
 /// Bytes of records that are not settled, at most.
-pub(crate) const MOST_UNSETTLED: usize = 16384;
+pub(crate) const MOST_UNSETTLED: usize = 24 << 10;
 
 /// One call of one thread.
 #[repr(C)]

@@ -32,4 +32,4 @@ pub(crate) use decimal::Decimal;
 pub(crate) use real::Real;
 #[cfg(target_os = "linux")]
 pub(crate) use scope::Inside;
-pub(crate) use scope::{Call, Scope};
+pub(crate) use scope::{Call, Counted, Scope};

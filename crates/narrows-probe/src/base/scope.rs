@@ -185,21 +185,62 @@ pub(crate) fn count(call: &Call, failed: bool) {
 /// failure is not seen.
 #[inline(always)]
 pub(crate) fn count_query(call: &Call) -> bool {
+    let Some((local, handle, id)) = to_count(call) else {
+        return false;
+    };
+    local.inside(|| handle.count(id, false));
+    control::at_call(local, id);
+    true
+}
+
+/// What counts a call, if it is one to count.
+#[inline(always)]
+fn to_count(call: &Call) -> Option<(&'static Local, ThreadHandle, CallId)> {
     let local = local();
     // What needs more than a look (a new thread, a call without an id) is timed.
     let known = call.id.load(Ordering::Relaxed);
     if local.mode() != Mode::Ready || known >> 16 != state::generation() {
-        return false;
+        return None;
     }
     // SAFETY: the mode is `Ready`.
     let handle = unsafe { local.handle() };
     let id = CallId(known as u16);
-    if handle.is_due(id) {
-        return false;
+    (!handle.is_due(id)).then_some((local, handle, id))
+}
+
+/// One call that is often made and short, and that is only counted this time. Unlike those of
+/// [`count_query`], it knows how the call ended, and waits inside it belong to it.
+#[must_use = "a call is counted when it is left"]
+pub(crate) struct Counted {
+    local: &'static Local,
+    handle: ThreadHandle,
+    call: CallId,
+    previous: CallId,
+}
+
+impl Counted {
+    /// `None`: the call is to be timed ([`Scope::enter`]), or not to be recorded.
+    #[inline(always)]
+    pub(crate) fn enter(call: &Call) -> Option<Self> {
+        let (local, handle, id) = to_count(call)?;
+        let previous = handle.enter_call(id);
+        control::at_call(local, id);
+        Some(Self {
+            local,
+            handle,
+            call: id,
+            previous,
+        })
     }
-    local.inside(|| handle.count(id, false));
-    control::at_call(local, id);
-    true
+
+    /// The real call has returned.
+    #[inline(always)]
+    pub(crate) fn leave(self, failed: bool) {
+        self.local.inside(|| {
+            self.handle.leave_call(self.previous);
+            self.handle.count(self.call, failed);
+        });
+    }
 }
 
 /// The calling thread's block and handle, if it may record now.

@@ -3,8 +3,8 @@
 //! Every argument of the API is an integer or a pointer, so that each fits a 64-bit register or
 //! stack slot; passing the whole slot on passes the argument on.
 
-use super::{EVENTS, RULES, SHAPES, target, times};
-use crate::base::Scope;
+use super::{EVENTS, QUERIES, RULES, SHAPES, target, times};
+use crate::base::{Counted, Scope};
 
 /// A wrapper's address, in a static.
 #[derive(Clone, Copy)]
@@ -20,6 +20,14 @@ fn around<const INDEX: usize, const N: usize>(
 ) -> u64 {
     let shape = const { SHAPES[INDEX] };
     let real = target(INDEX);
+    if const { QUERIES[INDEX] }
+        && !times::wanted()
+        && let Some(counted) = Counted::enter(&RULES[INDEX].call)
+    {
+        let result = call(real, &arguments);
+        counted.leave(shape.failed(result));
+        return result;
+    }
     let Some(scope) = Scope::enter(&RULES[INDEX].call) else {
         return call(real, &arguments);
     };
@@ -94,6 +102,15 @@ macro_rules! entries {
         /// What each entry is about.
         pub(crate) const SHAPES: [$crate::trampoline::Shape; super::ENTRIES] = [$(
             $crate::trampoline::Shape { object: $object, fails: $fails },
+        )+];
+
+        /// Which of them are mostly counted, seldom timed.
+        pub(crate) const QUERIES: [bool; super::ENTRIES] = [$(
+            $crate::trampoline::is_query(
+                narrows_trace::Api::OpenCl,
+                $name,
+                narrows_trace::CallKind::$kind,
+            ),
         )+];
 
         /// Name, kind and shape of each.

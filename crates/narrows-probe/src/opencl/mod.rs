@@ -14,7 +14,7 @@ mod call;
 pub(crate) mod table;
 mod times;
 
-pub(crate) use table::{EVENTS, RULES, SHAPES, WRAPPERS};
+pub(crate) use table::{EVENTS, QUERIES, RULES, SHAPES, WRAPPERS};
 
 use crate::base::state;
 use crate::gpu::OncePerRecording;

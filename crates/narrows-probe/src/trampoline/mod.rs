@@ -21,7 +21,7 @@ use aarch64::{Frame, STUB_BYTES};
 #[cfg(target_arch = "x86_64")]
 use x86_64::{Frame, STUB_BYTES};
 
-pub(crate) use rule::{Arguments, Fails, Object, Rule, Shape};
+pub(crate) use rule::{Arguments, Fails, Object, Rule, Shape, is_query};
 use slots::{SLOTS, slot};
 pub(crate) use slots::{claim, is_stub};
 

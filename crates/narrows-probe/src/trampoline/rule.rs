@@ -80,7 +80,7 @@ impl Rule {
         Self {
             call: Call::new(name, api, kind),
             shape: Shape { object, fails },
-            query: matches!(api, Api::Cuda) && is_query(name, kind),
+            query: is_query(api, name, kind),
         }
     }
 
@@ -90,14 +90,20 @@ impl Rule {
     }
 }
 
-/// Whether a function of the driver API only asks: `cuCtxGetDevice`, `cuStreamIsCapturing`. Never
-/// one that hands work over, waits or may load code (`cuKernelGetFunction`).
-const fn is_query(name: &str, kind: CallKind) -> bool {
+/// Whether a function only asks for something or sets an argument, as programs do often and fast:
+/// `cuCtxGetDevice`, `vkGetFenceStatus`, `clSetKernelArg`. Never one that hands work over, waits or
+/// may load code (`cuKernelGetFunction`).
+pub(crate) const fn is_query(api: Api, name: &str, kind: CallKind) -> bool {
     let name = name.as_bytes();
-    match kind {
-        CallKind::Submit | CallKind::Sync | CallKind::Copy => false,
-        CallKind::Module => contains(name, b"GetAttribute"),
-        _ => contains(name, b"Get") || contains(name, b"IsCapturing"),
+    match (api, kind) {
+        (_, CallKind::Submit | CallKind::Sync | CallKind::Copy) => false,
+        (Api::Cuda, CallKind::Module) => contains(name, b"GetAttribute"),
+        (Api::Cuda, _) => contains(name, b"Get") || contains(name, b"IsCapturing"),
+        (Api::Vulkan | Api::OpenCl, CallKind::Query) => true,
+        (Api::OpenCl, _) => {
+            contains(name, b"SetKernelArg") || contains(name, b"Get") && contains(name, b"Info")
+        }
+        _ => false,
     }
 }
 

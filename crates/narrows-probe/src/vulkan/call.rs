@@ -3,8 +3,8 @@
 //! The first argument is a dispatchable handle; its first word says which device it belongs to.
 
 use super::device::Device;
-use crate::base::Scope;
-use crate::vulkan::table::{RULES, SHAPES};
+use crate::base::{Counted, Scope};
+use crate::vulkan::table::{QUERIES, RULES, SHAPES};
 
 /// A wrapper's address, in a static.
 #[derive(Clone, Copy)]
@@ -31,6 +31,14 @@ fn around<const INDEX: usize, const N: usize>(
         return NOT_PRESENT;
     }
     let shape = const { SHAPES[INDEX] };
+    if const { QUERIES[INDEX] }
+        && device.times.is_off()
+        && let Some(counted) = Counted::enter(&RULES[INDEX].call)
+    {
+        let result = call(real, &arguments);
+        counted.leave(shape.failed(result));
+        return result;
+    }
     let Some(scope) = Scope::enter(&RULES[INDEX].call) else {
         return call(real, &arguments);
     };
@@ -114,6 +122,15 @@ macro_rules! entries {
                 narrows_trace::CallKind::$kind,
                 $object,
                 $fails,
+            ),
+        )+];
+
+        /// Which of them are mostly counted, seldom timed.
+        pub(crate) const QUERIES: [bool; COUNT] = [$(
+            $crate::trampoline::is_query(
+                narrows_trace::Api::Vulkan,
+                stringify!($name),
+                narrows_trace::CallKind::$kind,
             ),
         )+];
 

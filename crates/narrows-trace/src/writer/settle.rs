@@ -9,18 +9,25 @@
 //! the order is: buckets and extremes, sum, failures, count, `settled`. So a reader that finds more
 //! calls in a thread's blocks than `settled` counts knows how many records behind it are in the
 //! blocks already, and one that finds more values in a block's buckets than its count knows the
-//! same of the buckets. Counts are exact at any instant; the sum of ticks may hold one run twice if
-//! the process is killed between the stores of sum and count.
+//! same of the buckets. Counts are exact at any instant; sum and failures may hold one run twice if
+//! the process is killed just between their stores and that of the count.
 
 use super::stats;
-use super::thread::{CALL_BITS, ThreadState, bump, raise};
+use super::thread::{CALL_BITS, LOOK_EVERY, ThreadState, bump, raise};
 use crate::CallId;
 use crate::hist::{bucket_of, bucket_of_short};
-use crate::layout::{CallStat, SETTLED_SHIFT, Slot, tag};
+use crate::layout::{CallStat, MOST_UNSETTLED, SETTLED_SHIFT, Slot, tag};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Words of a call's record.
 const CALL_WORDS: usize = 3;
+/// Bytes of records that may be left for the next time.
+const MAY_WAIT: usize = LOOK_EVERY + LONGEST;
+/// Bytes of the longest record.
+const LONGEST: usize = 8 * 255;
+/// Attempts to get a block, each of which waits a little for the file to grow.
+const ATTEMPTS: u32 = 8;
+const _: () = assert!(MAY_WAIT + LOOK_EVERY + LONGEST <= MOST_UNSETTLED);
 
 impl Slot {
     /// Counts `calls` more as settled, and moves on to byte `offset` of the chunk.
@@ -107,8 +114,19 @@ impl CallStat {
 }
 
 impl ThreadState {
-    /// Adds the calls that are only in the timeline yet to the numbers of their blocks.
+    /// Adds the calls that are only in the timeline yet to the numbers of their blocks. Those from
+    /// the first on whose block cannot be had now (the file is growing) may be left for the next
+    /// time, once.
     pub(super) fn settle(&self) {
+        self.settle_with(false);
+    }
+
+    /// The same, and none is left: the chunk is about to go.
+    pub(super) fn settle_all(&self) {
+        self.settle_with(true);
+    }
+
+    fn settle_with(&self, all: bool) {
         let (Some(chunk), Some(slot)) = (self.chunk.get(), self.slot.get()) else {
             return;
         };
@@ -116,26 +134,26 @@ impl ThreadState {
         let end = self.cursor.get().cast_const();
         let done = slot.settled.load(Ordering::Relaxed) & ((1 << SETTLED_SHIFT) - 1);
         let mut at = base.wrapping_byte_add(done as usize);
+        let may_leave = !all && (end as usize).wrapping_sub(at as usize) <= MAY_WAIT;
         let mut calls = 0;
         while at < end {
             // SAFETY: this thread wrote whole records up to its cursor; one begins here.
             let first = unsafe { at.read() };
             let next = at.wrapping_add(usize::from((first >> 8) as u8).max(1));
-            let (behind, added) = match first as u8 {
-                // SAFETY: as above.
-                tag::CALL => unsafe { self.settle_short(slot, first, at, end) },
-                tag::CALL_LONG => {
-                    let fourth = at.wrapping_add(CALL_WORDS);
-                    // SAFETY: the record is whole.
-                    let ticks = unsafe { fourth.read() };
-                    self.add(slot, call_of(first), ticks, failed(first));
-                    (next, 1)
+            let kind = first as u8;
+            if kind != tag::CALL && kind != tag::CALL_LONG {
+                at = next;
+                continue;
+            }
+            let mut block = self.block(call_of(first));
+            if block.is_none() {
+                if may_leave {
+                    break;
                 }
-                _ => {
-                    at = next;
-                    continue;
-                }
-            };
+                block = self.block_at_last(call_of(first));
+            }
+            // SAFETY: as above.
+            let (behind, added) = unsafe { self.add_records(slot, block, first, at, end) };
             at = behind;
             slot.move_settled(added, at as usize - base as usize);
             calls += added;
@@ -144,26 +162,34 @@ impl ThreadState {
         self.made.set(self.made.get() + calls);
     }
 
-    /// Adds the run of short calls at `at`; gives the place behind it and how many those are.
+    /// Adds the call at `at`, and if it is a short one the run of those like it; gives the place
+    /// behind and how many those are.
     ///
     /// # Safety
-    /// Whole records lie from `at` to `end`, the first of them with tag `CALL` and this word 0.
+    /// Whole records lie from `at` to `end`, the first of them a call with this word 0.
     #[inline(always)]
-    unsafe fn settle_short(
+    unsafe fn add_records(
         &self,
         slot: &Slot,
+        block: Option<&CallStat>,
         first: u64,
         at: *const u64,
         end: *const u64,
     ) -> (*const u64, u64) {
-        let behind = if let Some(block) = self.block(call_of(first)) {
+        if first as u8 == tag::CALL_LONG {
+            let fourth = at.wrapping_add(CALL_WORDS);
+            // SAFETY: the record is whole.
+            let ticks = unsafe { fourth.read() };
+            add(slot, block, ticks, failed(first));
+            return (at.wrapping_add(CALL_WORDS + 1), 1);
+        }
+        if let Some(block) = block {
             // SAFETY: passed on.
-            unsafe { block.add_run(at, end) }
-        } else {
-            self.spill(slot, first >> 32, failed(first));
-            at.wrapping_add(CALL_WORDS)
-        };
-        (behind, calls_between(at, behind))
+            let behind = unsafe { block.add_run(at, end) };
+            return (behind, calls_between(at, behind));
+        }
+        add(slot, None, first >> 32, failed(first));
+        (at.wrapping_add(CALL_WORDS), 1)
     }
 
     /// Adds one call that is not in the timeline. It counts as settled first: what lies behind
@@ -172,15 +198,14 @@ impl ThreadState {
     pub(super) fn observe(&self, call: CallId, ticks: u64, failed: bool) {
         let Some(slot) = self.slot.get() else { return };
         bump(&slot.settled, 1 << SETTLED_SHIFT);
-        self.add(slot, call, ticks, failed);
+        add(slot, self.block(call), ticks, failed);
     }
 
-    #[inline(always)]
-    fn add(&self, slot: &Slot, call: CallId, ticks: u64, failed: bool) {
-        match self.block(call) {
-            Some(block) => block.add(ticks, failed),
-            None => self.spill(slot, ticks, failed),
-        }
+    /// Tries to get a block again and again: another thread may be growing the file.
+    #[cold]
+    #[inline(never)]
+    fn block_at_last(&self, call: CallId) -> Option<&'static CallStat> {
+        (0..ATTEMPTS).find_map(|_| self.block(call))
     }
 
     #[inline(always)]
@@ -188,14 +213,24 @@ impl ThreadState {
         let place = &self.calls[usize::from(call.0 % CallId::LIMIT)];
         place.get().or_else(|| stats::call_block(self, call))
     }
+}
 
-    #[cold]
-    #[inline(never)]
-    fn spill(&self, slot: &Slot, ticks: u64, failed: bool) {
-        let spill = &slot.other_calls;
-        bump(&spill.failed, u64::from(failed));
-        bump(&spill.ticks, ticks);
-        raise(&spill.longest, ticks);
-        bump(&spill.count, 1);
+/// Adds one call to its block, or to those that found none.
+#[inline(always)]
+fn add(slot: &Slot, block: Option<&CallStat>, ticks: u64, failed: bool) {
+    match block {
+        Some(block) => block.add(ticks, failed),
+        None => spill(slot, ticks, failed),
     }
+}
+
+/// Adds one call that found no block.
+#[cold]
+#[inline(never)]
+fn spill(slot: &Slot, ticks: u64, failed: bool) {
+    let spill = &slot.other_calls;
+    bump(&spill.failed, u64::from(failed));
+    bump(&spill.ticks, ticks);
+    raise(&spill.longest, ticks);
+    bump(&spill.count, 1);
 }

@@ -8,8 +8,8 @@ use super::shared::Shared;
 use super::stats;
 use super::types::{CpuSample, GpuSpan, Wait};
 use crate::layout::{
-    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CHUNK_HEAD, CallStat, ChunkHead, LOSSES,
-    MOST_UNSETTLED, NOT_KNOWN, SiteStat, Slot, tag, word0,
+    ACQUIRE_PROBES, ACQUIRE_SLOTS, CHUNK_BYTES, CHUNK_HEAD, CallStat, ChunkHead, LOSSES, NOT_KNOWN,
+    SiteStat, Slot, tag, word0,
 };
 use crate::{CallId, CodeAddr, LockAddr, Loss, Nanos, ObjectId, Ticks, Tid, WaitKind, sys};
 use core::cell::Cell;
@@ -17,8 +17,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes after which the slow path settles, and looks whether a clock pair is due. The last record
 /// may lie behind.
-const LOOK_EVERY: usize = 8192;
-const _: () = assert!(LOOK_EVERY + 8 * 255 <= MOST_UNSETTLED);
+pub(super) const LOOK_EVERY: usize = 8192;
 /// Waits longer than this look as well.
 const LONG_WAIT: u64 = 1 << 26;
 /// Events dropped before another attempt to get a chunk.
@@ -359,7 +358,7 @@ impl ThreadState {
 
     /// Lets go of the chunk.
     pub(super) fn close(&self, give: impl FnOnce(&'static ChunkHead)) {
-        self.settle();
+        self.settle_all();
         if let Some(slot) = self.slot.get() {
             slot.chunk.store(0, Ordering::Release);
             slot.made_before.store(self.made.get(), Ordering::Relaxed);
