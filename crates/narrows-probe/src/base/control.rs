@@ -28,6 +28,12 @@ pub(super) fn open(folder: &CStr) {
     }
 }
 
+/// Whether somebody may order delays.
+#[inline(always)]
+pub(crate) fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
 /// A lock was taken at `site` and is held.
 #[inline(always)]
 pub(crate) fn at_site(local: &Local, site: CodeAddr) {

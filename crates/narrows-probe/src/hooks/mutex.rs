@@ -1,6 +1,9 @@
 //! Mutexes. The free case is tried first and reads no clock; every status but success is left to
 //! the real function, so that recursive and error-checking mutexes answer as they always do.
 //!
+//! In a process with one thread nothing can be waited for, and the C library locks without atomic
+//! instructions then, unless it is asked to try: there the real function is called at once.
+//!
 //! Robust, priority-inheriting and priority-protected mutexes are never tried first: there, trying
 //! and locking differ in more than waiting. Whether they have to wait is read from the mutex.
 //!
@@ -8,11 +11,12 @@
 
 use super::waits::{Recording, Site, Waiting, acquired, holds, ready, valid_clock, valid_limit};
 use super::{gil, waits};
+use crate::base::control;
 use crate::base::local::{Mode, local};
 use core::cell::UnsafeCell;
 use core::ffi::c_int;
 use libc::{clockid_t, pthread_mutex_t, timespec};
-use narrows_trace::{Ticks, Tid, WaitKind};
+use narrows_trace::{CodeAddr, Ticks, Tid, WaitKind};
 
 real! {
     TRYLOCK = pthread_mutex_trylock(*mut pthread_mutex_t) -> c_int;
@@ -49,6 +53,9 @@ const KIND: usize = 16;
 /// Kinds whose `lock` is more than a `trylock` that waits: robust, priority inheritance and
 /// priority protection.
 const SPECIAL: u32 = 16 | 32 | 64;
+/// The last of the two kinds of a mutex that is this process's alone and whose `lock` does not
+/// fail: normal (0) and recursive ones.
+const RECURSIVE: u32 = 1;
 /// The part of the word that says "locked", in all of those.
 const LOCKED: u32 = 0x7ffff;
 
@@ -111,18 +118,42 @@ unsafe fn finish(
     status
 }
 
-/// The common case by itself: a thread that records, a plain mutex. Written so that little has to
-/// be kept across the real call; everything else is in [`lock_otherwise`].
+/// The common cases by themselves: a thread that records, a plain mutex. Everything else is in
+/// [`lock_otherwise`].
 unsafe extern "C-unwind" fn lock(mutex: *mut pthread_mutex_t, site: Site) -> c_int {
     let local = local();
     // SAFETY: the caller's mutex.
-    let plain = unsafe { field(mutex, KIND) } & SPECIAL == 0;
-    if local.mode() == Mode::Ready
-        && plain
-        && let Some(trylock) = TRYLOCK.known()
-    {
+    let kind = unsafe { field(mutex, KIND) };
+    if local.mode() == Mode::Ready {
+        // SAFETY: the mode is `Ready`.
+        let handle = unsafe { local.handle() };
+        if kind <= RECURSIVE
+            && is_only_thread()
+            && !control::is_on()
+            && let Some(lock) = LOCK.known()
+            // Before: nothing is left to do afterwards, and it does not fail.
+            && handle.acquire_again(WaitKind::Mutex, CodeAddr(site as u64))
+        {
+            // SAFETY: the caller's mutex.
+            return unsafe { lock(mutex) };
+        }
+        if kind & SPECIAL == 0 {
+            // SAFETY: the caller's mutex.
+            return unsafe { lock_plain(mutex, site) };
+        }
+    }
+    // SAFETY: the caller's mutex.
+    unsafe { lock_otherwise(mutex, site) }
+}
+
+/// A mutex that may be tried first, on a thread that records. A function of
+/// its own, because it keeps registers across a call and [`lock`] does not.
+#[inline(never)]
+unsafe extern "C-unwind" fn lock_plain(mutex: *mut pthread_mutex_t, site: Site) -> c_int {
+    if let Some(trylock) = TRYLOCK.known() {
         // SAFETY: the caller's mutex.
         let status = unsafe { trylock(mutex) };
+        let local = local();
         // SAFETY: the mode was `Ready` and is again.
         let recording = (local, unsafe { local.handle() });
         if status == 0 {
@@ -134,6 +165,36 @@ unsafe extern "C-unwind" fn lock(mutex: *mut pthread_mutex_t, site: Site) -> c_i
     }
     // SAFETY: the caller's mutex.
     unsafe { lock_otherwise(mutex, site) }
+}
+
+/// Whether the C library knows that this process has one thread. Versions before 2.32 do not say.
+#[inline(always)]
+fn is_only_thread() -> bool {
+    let place: *const u8;
+    // SAFETY: reads an entry that the dynamic linker filled: an address, or 0 for a symbol that
+    // is not there.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        core::arch::asm!(
+            ".weak __libc_single_threaded",
+            "mov {place}, qword ptr [rip + __libc_single_threaded@GOTPCREL]",
+            place = out(reg) place,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        core::arch::asm!(
+            ".weak __libc_single_threaded",
+            "adrp {place}, :got:__libc_single_threaded",
+            "ldr {place}, [{place}, #:got_lo12:__libc_single_threaded]",
+            place = out(reg) place,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    // SAFETY: a byte of the C library; volatile, because it changes with the first thread.
+    !place.is_null() && unsafe { place.read_volatile() } != 0
 }
 
 #[cold]

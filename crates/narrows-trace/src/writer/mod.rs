@@ -273,6 +273,14 @@ impl ThreadHandle {
         self.0.acquire(kind, site);
     }
 
+    /// The same, if the site was counted before and is found at once; false: nothing was counted.
+    /// A single addition: allowed also where a signal handler may do the same, which may then lose
+    /// one of the two.
+    #[inline]
+    pub fn acquire_again(self, kind: WaitKind, site: CodeAddr) -> bool {
+        self.0.acquire_again(kind, site)
+    }
+
     /// Something that lets another thread go on: a signal, a post, a futex wake.
     #[inline]
     pub fn wake(self, kind: WaitKind, lock: LockAddr, site: CodeAddr, at: Ticks) {

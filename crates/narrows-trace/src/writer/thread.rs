@@ -399,14 +399,31 @@ impl ThreadState {
 
     #[inline(always)]
     pub(super) fn acquire(&self, kind: WaitKind, site: CodeAddr) {
-        let Some(slot) = self.slot.get() else { return };
-        let key = site.0 | u64::from(kind.number()) << 56;
-        let place = acquire_place(key);
-        let entry = &slot.acquires[place];
-        if entry.key.load(Ordering::Relaxed) == key {
+        if !self.acquire_again(kind, site) {
+            self.acquire_elsewhere(kind, site);
+        }
+    }
+
+    /// Counts an acquisition if its site is at its first place.
+    #[inline(always)]
+    pub(super) fn acquire_again(&self, kind: WaitKind, site: CodeAddr) -> bool {
+        let Some(slot) = self.slot.get() else {
+            return false;
+        };
+        let key = acquire_key(kind, site);
+        let entry = &slot.acquires[acquire_place(key)];
+        let found = entry.key.load(Ordering::Relaxed) == key;
+        if found {
             bump(&entry.count, 1);
-        } else {
-            acquire_elsewhere(slot, key, place);
+        }
+        found
+    }
+
+    /// Not at its first place: a new site, a collision, or a full table.
+    #[inline(never)]
+    fn acquire_elsewhere(&self, kind: WaitKind, site: CodeAddr) {
+        if let Some(slot) = self.slot.get() {
+            add_acquires(slot, acquire_key(kind, site), 1);
         }
     }
 
@@ -513,10 +530,9 @@ fn call_of(shared: &Shared, tid: Tid) -> u16 {
         })
 }
 
-/// Not at its first place: a new site, a collision, or a full table.
-#[inline(never)]
-fn acquire_elsewhere(slot: &Slot, key: u64, first: usize) {
-    add_acquires_from(slot, key, first, 1);
+#[inline(always)]
+fn acquire_key(kind: WaitKind, site: CodeAddr) -> u64 {
+    site.0 | u64::from(kind.number()) << 56
 }
 
 /// Where the search for a key begins. The multiplication spreads neighbouring addresses; the top
