@@ -29,6 +29,8 @@ pub struct Profile {
     pub cores: Option<u32>,
     /// Cores in use by the whole program inside the window; `None`: not measured.
     pub cores_used: Option<f64>,
+    /// What the op threads waited for a core, also within their waits; `None`: not measured.
+    pub ready: Option<Ready>,
     /// Share of the window in which the device worked, by its own clock; `None`: not measured.
     pub gpu_busy: Option<f64>,
     /// Threads that do no ops but that ops wait for.
@@ -54,6 +56,15 @@ pub enum OpSource {
     /// Nothing that could be an op was seen.
     #[default]
     None,
+}
+
+/// Time that threads were ready and had no core.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ready {
+    /// Time of all threads together.
+    pub ns: u64,
+    /// Times that they came back to a core.
+    pub times: u64,
 }
 
 /// Who made others wait.

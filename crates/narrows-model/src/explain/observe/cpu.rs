@@ -12,6 +12,7 @@ struct Sample {
     at: u64,
     cpu: u64,
     ready: Option<u64>,
+    switches: u64,
 }
 
 /// CPU and ready time of one thread, as sampled.
@@ -20,11 +21,12 @@ pub(super) struct Cpu {
     samples: Vec<Sample>,
 }
 
-/// CPU time, and time ready without a core.
+/// CPU time, time ready without a core, and how often the thread was switched away from.
 #[derive(Clone, Copy)]
 pub(super) struct Used {
     pub(super) cpu: u64,
     pub(super) ready: Option<u64>,
+    pub(super) switches: u64,
 }
 
 impl Cpu {
@@ -34,6 +36,7 @@ impl Cpu {
             at,
             cpu: sample.cpu.0,
             ready,
+            switches: sample.voluntary.saturating_add(sample.involuntary),
         });
     }
 
@@ -59,6 +62,7 @@ impl Cpu {
         Some(Used {
             cpu: used(|s| s.cpu),
             ready,
+            switches: used(|s| s.switches),
         })
     }
 
@@ -116,7 +120,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample(at: u64, cpu: u64, ready: Option<u64>) -> Sample {
-        Sample { at, cpu, ready }
+        Sample {
+            at,
+            cpu,
+            ready,
+            switches: cpu / 10,
+        }
     }
 
     fn window() -> Window {
@@ -132,7 +141,7 @@ mod tests {
             samples: vec![sample(0, 0, Some(0)), sample(4000, 2000, Some(400))],
         };
         let used = cpu.within(window()).unwrap();
-        assert_eq!((used.cpu, used.ready), (500, Some(100)));
+        assert_eq!((used.cpu, used.ready, used.switches), (500, Some(100), 50));
         let late = Cpu {
             samples: vec![sample(1900, 5, None), sample(9000, 900, None)],
         };
@@ -154,7 +163,12 @@ mod tests {
             }
             terms.insert(Term::bare(Layer::Driver, Class::Lock), waiting);
             let before: u64 = terms.values().sum();
-            off_cpu(&mut terms, Some(Used { cpu, ready }));
+            let used = Used {
+                cpu,
+                ready,
+                switches: 0,
+            };
+            off_cpu(&mut terms, Some(used));
             prop_assert_eq!(terms.values().sum::<u64>(), before);
             prop_assert_eq!(terms[&Term::bare(Layer::Driver, Class::Lock)], waiting);
         }

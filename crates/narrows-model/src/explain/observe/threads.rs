@@ -110,6 +110,11 @@ pub(super) fn split(
     if let Some(used) = used {
         sums.cpu_ns += used.cpu;
         sums.measured = true;
+        if let Some(ns) = used.ready {
+            let ready = profile.ready.get_or_insert_default();
+            ready.ns += ns;
+            ready.times += used.switches;
+        }
     }
     off_cpu(&mut terms, used);
     for (term, ns) in terms {

@@ -8,7 +8,7 @@ mod words;
 
 use crate::explain::causal::{Reading, Slope};
 use crate::explain::cause::{Cause, causes};
-use crate::explain::profile::{Profile, Worker};
+use crate::explain::profile::{Profile, Ready, Worker};
 use crate::explain::scaling::ScalePoint;
 use crate::explain::term::{Class, Term};
 use crate::explain::waterfall::{Waterfall, waterfall};
@@ -28,6 +28,10 @@ pub const EQUAL_SHARE: f64 = 0.6;
 /// A single thread that is ready but without a core for this share of its time shares the machine
 /// with others.
 pub const BUSY_MACHINE: f64 = 0.10;
+/// Mean time in nanoseconds that a thread which comes back waits for a core, from which on other
+/// programs have the cores: waking up on an idle core takes some microseconds, the turn of another
+/// program a good part of a millisecond or more.
+pub const FOREIGN_TURN_NS: f64 = 100_000.0;
 /// Repeats at one thread that differ by more than this say nothing about N threads.
 pub const WIDEST_BASE: f64 = 0.25;
 
@@ -164,17 +168,21 @@ fn too_noisy(contest: &Contest<'_>) -> Option<Verdict> {
             percent(ci.relative_width(x))
         ));
     }
-    let ready = contest
-        .base
-        .iter()
-        .map(|p| ready_share(p))
-        .fold(0.0, f64::max);
-    if base.threads < contest.cores().unwrap_or(u32::MAX) && ready > BUSY_MACHINE {
-        reasons.push(format!(
-            "{} waited {} of the time for a core that other programs had",
-            plural(base.threads, "thread"),
-            percent(ready)
-        ));
+    for (point, profiles) in [(base, &contest.base), (contest.point, &contest.at_n)] {
+        let ready = profiles.iter().map(|p| without_core(p)).fold(0.0, f64::max);
+        let cores = contest.cores().unwrap_or(u32::MAX);
+        // Else the program itself may have them.
+        let spare = point.threads < cores
+            && point
+                .cores_used
+                .is_none_or(|used| used < CPU_LIMIT * f64::from(cores));
+        if spare && ready > BUSY_MACHINE {
+            reasons.push(format!(
+                "{} waited {} of the time for a core that other programs had",
+                plural(point.threads, "thread"),
+                percent(ready)
+            ));
+        }
     }
     if let Some(ci) = contest.point.efficiency_ci
         && ci.contains(SCALES_FROM)
@@ -194,12 +202,17 @@ fn too_noisy(contest: &Contest<'_>) -> Option<Verdict> {
     })
 }
 
-fn ready_share(profile: &Profile) -> f64 {
-    let ready = profile
+/// Share of the threads' time in which they were ready and other programs had the cores. A thread
+/// that sleeps in every op loses its time when it wakes up, inside its waits, so the time outside
+/// them is not all.
+fn without_core(profile: &Profile) -> f64 {
+    let outside = profile
         .terms
         .get(&Term::bare(Layer::Scheduler, Class::Scheduler));
+    let long = |r: &Ready| r.ns as f64 > FOREIGN_TURN_NS * r.times.max(1) as f64;
+    let in_turns = profile.ready.filter(long).map_or(0, |r| r.ns);
     let all = profile.window_ns as f64 * f64::from(profile.op_threads);
-    ready.map_or(0.0, |ns| *ns as f64 / all.max(1.0))
+    in_turns.max(outside.copied().unwrap_or(0)) as f64 / all.max(1.0)
 }
 
 fn scales(contest: &Contest<'_>) -> Option<Verdict> {
@@ -235,7 +248,7 @@ fn cores_full(contest: &Contest<'_>) -> Option<Verdict> {
     let share = contest.waterfall.share(running)?;
     let full = used >= CPU_LIMIT * f64::from(cores) && share >= MAIN_SHARE;
     // With a core to spare per thread, running longer per op is not a lack of cores.
-    let crowded = contest.point.threads * contest.point.processes.max(1) >= cores;
+    let crowded = contest.point.threads >= cores;
     let ready = contest.waterfall.of_class(Class::Scheduler);
     let waits_for_cores = contest
         .waterfall

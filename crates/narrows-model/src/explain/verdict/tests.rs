@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::explain::causal::{CausalBlock, CausalPair, slope};
-use crate::explain::profile::Blame;
+use crate::explain::profile::{Blame, Ready};
 use crate::explain::scaling::points;
 use crate::result::Site;
 
@@ -340,6 +340,28 @@ fn a_noisy_machine_gets_no_verdict() {
     let mut profiles = repeats(1, std::slice::from_ref(&ready));
     profiles.extend(repeats(8, &[(lock.clone(), 900), ready]));
     assert_eq!(judge(&profiles, &[]).kind, VerdictKind::TooNoisy);
+    // It does so only when it wakes up, inside its waits.
+    let quiet = || {
+        let mut profiles = repeats(1, &[]);
+        profiles.extend(repeats(8, &[(lock.clone(), 900)]));
+        profiles
+    };
+    let ready = |profile: &mut Profile, turn_ns: u64| {
+        let times = profile.window_ns / 4 / turn_ns;
+        profile.ready = Some(Ready {
+            ns: times * turn_ns,
+            times,
+        });
+    };
+    let mut profiles = quiet();
+    ready(&mut profiles[0], 400_000);
+    let verdict = judge(&profiles, &[]);
+    assert_eq!(verdict.kind, VerdictKind::TooNoisy);
+    assert!(verdict.sentence.contains("25.0 %"), "{}", verdict.sentence);
+    // Waking up on an idle core is no other program.
+    let mut profiles = quiet();
+    ready(&mut profiles[0], 4_000);
+    assert_ne!(judge(&profiles, &[]).kind, VerdictKind::TooNoisy);
     // Its repeats differ by far.
     let mut profiles = repeats(1, &[]);
     profiles[1].ops /= 2;
