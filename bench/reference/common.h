@@ -115,8 +115,9 @@ static void block(struct member *members, int width, double length, double *ops,
     *wall += ended - start;
 }
 
-/* The same in short blocks that take turns with one thread, as `narrows scan` measures: a driver
-   and a scheduler that take their time to settle are then met in the same state. */
+/* The same in short blocks, in the order in which `narrows scan` measures: pairs of one thread with
+   itself and pairs of one thread with all, in random order. A driver and a scheduler that take
+   their time to settle are then met in the same state: which block came before matters. */
 static void measure_in_blocks(void *lanes, size_t lane_size, int count, double seconds, double length) {
     struct member *members = (struct member *)calloc((size_t)count, sizeof *members);
     for (int i = 0; i < count; i++) {
@@ -127,20 +128,29 @@ static void measure_in_blocks(void *lanes, size_t lane_size, int count, double s
         pthread_create(&thread, NULL, member_main, &members[i]);
     }
     double ops = 0, wall = 0, alone_ops = 0, alone_wall = 0, end = now() + seconds;
-    for (int turn = 0; now() < end; turn++) {
-        block(members, turn % 2 ? count : 1, length, turn % 2 ? &ops : &alone_ops,
-              turn % 2 ? &wall : &alone_wall);
-    }
-    printf("%.1f\n", ops / wall);
+    srand((unsigned)getpid());
+    do {
+        int itself_first = rand() & 1;
+        for (int pair = 0; pair < 2; pair++) {
+            int with_itself = count == 1 || pair != itself_first, all_first = rand() & 1;
+            for (int side = 0; side < 2; side++) {
+                int all = !with_itself && side != all_first;
+                block(members, all ? count : 1, length, all ? &ops : &alone_ops,
+                      all ? &wall : &alone_wall);
+            }
+        }
+    } while (now() < end);
+    printf("%.1f\n", count == 1 ? alone_ops / alone_wall : ops / wall);
     fflush(stdout);
     _exit(0); /* the threads sleep for ever */
 }
 
-/* BLOCK_MS in the environment: in blocks of that length, for twice the time; else at once. */
+/* BLOCK_MS in the environment: in blocks of that length, four times as long, since one block in four
+   is one of all threads; else at once. */
 static void measure(void *lanes, size_t lane_size, int count, double seconds) {
     const char *length = getenv("BLOCK_MS");
     if (length) {
-        measure_in_blocks(lanes, lane_size, count, 2 * seconds, atof(length) * 1e-3);
+        measure_in_blocks(lanes, lane_size, count, count == 1 ? seconds : 4 * seconds, atof(length) * 1e-3);
     } else {
         measure_at_once(lanes, lane_size, count, seconds);
     }

@@ -1,4 +1,5 @@
-//! A start gate that threads and processes pass at the same instant, and [`Counters`] that one process
+//! A gate that threads and processes pass at the same instant and that tells all of them when a
+//! round is over, and [`Counters`] that one process
 //! reads while others count.
 //!
 //! The gate promises: nobody passes before the opener has seen everybody arrive, and a waiter burns CPU only
@@ -89,15 +90,15 @@ impl Gate {
         })
     }
 
-    /// Leaves a number for those who pass at the next opening: call it from `mark` of
-    /// [`Gate::open_for`].
-    pub fn note(&self, value: u64) {
-        self.page().noted.store(value, Ordering::Relaxed);
+    /// Ends what began with the opening of `round`.
+    pub fn close(&self, round: Round) {
+        self.page().closed.store(round.0, Ordering::Release);
     }
 
-    /// The number that the opener left; read it after [`Gate::pass`].
-    pub fn noted(&self) -> u64 {
-        self.page().noted.load(Ordering::Relaxed)
+    /// Whether `round` is over: one load, for those who work in it to ask again and again.
+    #[inline]
+    pub fn is_closed(&self, round: Round) -> bool {
+        self.page().closed.load(Ordering::Relaxed) == round.0
     }
 
     /// Waits until `expected` have arrived, calls `mark` (a clock read) and opens `round`.
@@ -181,6 +182,17 @@ mod tests {
             scope.spawn(|| theirs.pass(Round(1), LIMIT).unwrap());
             ours.open_for(Round(1), 1, LIMIT, || ()).unwrap();
         });
+    }
+
+    #[test]
+    fn a_round_is_closed_for_all_who_share_the_gate() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gate");
+        let ours = Gate::create(&path).unwrap();
+        let theirs = Gate::open(&path).unwrap();
+        assert!(!theirs.is_closed(Round(1)));
+        ours.close(Round(1));
+        assert!(theirs.is_closed(Round(1)) && !theirs.is_closed(Round(2)));
     }
 
     #[test]

@@ -4,12 +4,13 @@ use crate::Error;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{File, OpenOptions};
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"nGt1");
 const FILE_BYTES: u64 = 4096;
 
-/// Each word on its own cache line: arrivals must not slow the spinning on `opened`.
+/// Each word on its own cache line: arrivals must not slow the spinning on `opened`, nor
+/// anything the looks at `closed`.
 #[repr(C)]
 pub(crate) struct Page {
     magic: AtomicU32,
@@ -18,8 +19,8 @@ pub(crate) struct Page {
     _pad1: [u8; 60],
     pub(crate) opened: AtomicU32,
     _pad2: [u8; 60],
-    pub(crate) noted: AtomicU64,
-    _pad3: [u8; 56],
+    pub(crate) closed: AtomicU32,
+    _pad3: [u8; 60],
 }
 
 impl Page {
@@ -31,8 +32,8 @@ impl Page {
             _pad1: [0; 60],
             opened: AtomicU32::new(0),
             _pad2: [0; 60],
-            noted: AtomicU64::new(0),
-            _pad3: [0; 56],
+            closed: AtomicU32::new(0),
+            _pad3: [0; 60],
         }
     }
 }

@@ -12,16 +12,6 @@ impl Monotonic {
         Monotonic(nanos(clock_gettime(ClockId::Monotonic)))
     }
 
-    /// As a number that other threads and processes can be told.
-    pub(crate) fn nanos(self) -> u64 {
-        self.0
-    }
-
-    /// What [`Monotonic::nanos`] gave.
-    pub(crate) fn from_nanos(nanos: u64) -> Self {
-        Monotonic(nanos)
-    }
-
     /// Nanoseconds since `earlier`; 0 if `earlier` is later.
     pub(crate) fn since(self, earlier: Monotonic) -> u64 {
         self.0.saturating_sub(earlier.0)

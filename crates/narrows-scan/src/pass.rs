@@ -65,7 +65,7 @@ fn member(pass: &Pass, mut lane: Marked<'_>, gate: &Gate) -> Result<(), Error> {
     let mut driver = Driver::new()?;
     gate.pass(Round(1), PATIENCE)?;
     let Strategy { depth, batch, .. } = pass.strategy;
-    driver.drive(&mut lane, depth, batch, pass.length)?;
+    driver.drive(&mut lane, depth, batch, pass.length, || false)?;
     Ok(())
 }
 

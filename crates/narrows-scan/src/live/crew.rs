@@ -1,7 +1,7 @@
 //! Threads of this process. Each owns one lane per strategy; between blocks it sleeps on its
 //! channel, and passes the gate with the others when a block starts.
 
-use super::drive::{Driver, Drove, left_of, merge};
+use super::drive::{Driver, Drove, merge};
 use crate::Error;
 use crate::clock::{Monotonic, process_cpu_ns};
 use crate::samples::{Block, Strategy};
@@ -16,6 +16,11 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long threads may take to give their lanes back before others are made.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// When a thread ends its block although nobody has closed it: the command is gone.
+pub(super) fn abandoned(length: Duration) -> Duration {
+    length * 2 + Duration::from_secs(1)
+}
 
 /// What a thread is asked to do.
 struct Job {
@@ -142,10 +147,10 @@ impl Crew {
         }
         let (opened, cpu_before) = self.gate.open_for(round, width, PATIENCE, || {
             let cpu = process_cpu_ns();
-            let now = Monotonic::now();
-            self.gate.note(now.nanos());
-            (now, cpu)
+            (Monotonic::now(), cpu)
         })?;
+        std::thread::sleep(length);
+        self.gate.close(round);
         let answers: Vec<Answer> = members
             .iter()
             .enumerate()
@@ -257,13 +262,10 @@ fn member_main(
         let answer = match (&mut lanes[job.strategy], passed) {
             (Some(lane), Ok(())) => {
                 let spec = &specs[job.strategy];
+                let (depth, batch) = (spec.depth, spec.batch);
+                let closed = || gate.is_closed(job.round);
                 driver
-                    .drive(
-                        &mut **lane,
-                        spec.depth,
-                        spec.batch,
-                        left_of(job.length, gate),
-                    )
+                    .drive(&mut **lane, depth, batch, abandoned(job.length), closed)
                     .map_err(Error::from)
             }
             (_, Err(error)) => Err(error.into()),

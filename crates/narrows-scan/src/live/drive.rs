@@ -1,11 +1,13 @@
-//! The measured loop: one thread drives one lane for the length of a block.
+//! The measured loop: one thread drives one lane until its block is closed.
+//!
+//! All threads of a block end together, when whoever opened it closes it: one that got its core
+//! late must not go on alone, while the others idle, nor stop early.
 //!
 //! One clock read per submission at depth 1: the end of one wait is the start of the next submit,
 //! so the latency covers the loop's own cost too and nothing is hidden between two ops.
 
 use crate::clock::Monotonic;
 use hdrhistogram::Histogram;
-use narrows_gate::Gate;
 use narrows_gpu::{Error, Lane};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -13,13 +15,6 @@ use std::time::{Duration, Instant};
 
 /// Largest latency that has a bucket; longer ones count in the last.
 const LONGEST_NS: u64 = 100_000_000_000;
-
-/// What is left of a block for a thread that passed `gate` just now. All threads of a block end
-/// together: one that got its core late must not go on alone, while the others idle.
-pub(crate) fn left_of(length: Duration, gate: &Gate) -> Duration {
-    let late = Monotonic::now().since(Monotonic::from_nanos(gate.noted()));
-    length.saturating_sub(Duration::from_nanos(late))
-}
 
 /// What one thread did in a block.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,14 +46,16 @@ impl Driver {
             .map_err(|e| crate::Error::Request(format!("latency histogram: {e}")))
     }
 
-    /// Keeps `depth` submissions of `batch` ops in flight until `length` has passed, then waits
-    /// for the rest. Submits at least once, however short the time.
+    /// Keeps `depth` submissions of `batch` ops in flight until the block is `closed`, or until
+    /// `most` has passed and nobody has closed it, then waits for the rest. Submits at least
+    /// once.
     pub(crate) fn drive(
         &mut self,
         lane: &mut dyn Lane,
         depth: u32,
         batch: u32,
-        length: Duration,
+        most: Duration,
+        closed: impl Fn() -> bool,
     ) -> Result<Drove, Error> {
         let depth = depth as usize;
         self.latency.reset();
@@ -66,10 +63,10 @@ impl Driver {
         self.in_flight.reserve(depth);
         let (mut submissions, mut longest) = (0u64, 0u64);
         let mut now = Instant::now();
-        let deadline = now + length;
+        let latest = now + most;
         loop {
             while self.in_flight.len() < depth
-                && (now < deadline || (submissions == 0 && self.in_flight.is_empty()))
+                && ((now < latest && !closed()) || (submissions == 0 && self.in_flight.is_empty()))
             {
                 lane.submit()?;
                 self.in_flight.push_back(now);
@@ -120,6 +117,7 @@ pub(crate) fn merge(sum: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::cell::Cell;
 
     /// Counts what it is asked; completes at once.
     struct Counting {
@@ -159,15 +157,26 @@ mod tests {
         }
     }
 
+    /// Closed after it was asked so often.
+    fn closed_after(looks: u32) -> impl Fn() -> bool {
+        let asked = Cell::new(0);
+        move || {
+            asked.set(asked.get() + 1);
+            asked.get() > looks
+        }
+    }
+
+    const EVER: Duration = Duration::from_secs(100);
+
     #[test]
     fn everything_submitted_is_waited_for_and_counted() {
         for (depth, batch) in [(1, 1), (8, 1), (1, 16), (3, 5)] {
             let mut lane = counting(0);
             let mut driver = Driver::new().unwrap();
             let drove = driver
-                .drive(&mut lane, depth, batch, Duration::from_millis(2))
+                .drive(&mut lane, depth, batch, EVER, closed_after(1000))
                 .unwrap();
-            assert_eq!(lane.submitted, lane.waited);
+            assert_eq!((lane.submitted, lane.waited), (1000, 1000));
             assert_eq!(drove.ops, lane.waited * u64::from(batch));
             assert_eq!(lane.most_in_flight, u64::from(depth));
             let counted: u64 = drove.latency.iter().map(|(_, n)| n).sum();
@@ -180,26 +189,26 @@ mod tests {
         let mut lane = counting(0);
         let drove = Driver::new()
             .unwrap()
-            .drive(&mut lane, 8, 2, Duration::ZERO)
+            .drive(&mut lane, 8, 2, EVER, || true)
             .unwrap();
         assert_eq!((lane.submitted, drove.ops), (1, 2));
     }
 
     #[test]
-    fn blocks_end_together_for_those_who_start_late() {
-        let gate = Gate::local();
-        gate.note(Monotonic::now().nanos());
-        std::thread::sleep(Duration::from_millis(3));
-        let left = left_of(Duration::from_millis(20), &gate);
-        assert!(left <= Duration::from_millis(17), "{left:?}");
-        assert_eq!(left_of(Duration::from_millis(1), &gate), Duration::ZERO);
+    fn a_block_that_nobody_closes_ends() {
+        let mut lane = counting(0);
+        let most = Duration::from_millis(2);
+        let drove = Driver::new()
+            .unwrap()
+            .drive(&mut lane, 1, 1, most, || false);
+        assert_eq!(drove.unwrap().ops, lane.waited);
     }
 
     #[test]
     fn a_lost_device_ends_the_block() {
         let error = Driver::new()
             .unwrap()
-            .drive(&mut counting(7), 1, 1, Duration::from_secs(5));
+            .drive(&mut counting(7), 1, 1, EVER, || false);
         assert!(matches!(error, Err(Error::DeviceLost { .. })));
     }
 

@@ -106,11 +106,10 @@ impl Pool {
         for worker in workers.iter_mut() {
             worker.tell(&order)?;
         }
-        let opened = self.gate.open_for(Round(self.round), width, PATIENCE, || {
-            let now = Monotonic::now();
-            self.gate.note(now.nanos());
-            now
-        })?;
+        let round = Round(self.round);
+        let opened = self.gate.open_for(round, width, PATIENCE, Monotonic::now)?;
+        std::thread::sleep(length);
+        self.gate.close(round);
         let (mut all, mut cpu) = (Vec::new(), 0);
         for worker in workers {
             match worker.hear(length * 4 + PATIENCE)? {

@@ -4,7 +4,8 @@
 //! worker. Out: lines that start with `PREFIX`, each an `Answer`; other lines are the driver's
 //! own talk and are skipped.
 
-use super::drive::{Driver, Drove, left_of};
+use super::crew::{PATIENCE, abandoned};
+use super::drive::{Driver, Drove};
 use crate::Error;
 use crate::clock::process_cpu_ns;
 use narrows_gate::{Gate, Round};
@@ -63,11 +64,12 @@ fn work(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Error> {
     say(output, &Answer::Ready)?;
     while let Some(order) = read::<Order>(input)? {
         let spec = assignment.specs[order.spec];
-        gate.pass(Round(order.round), super::crew::PATIENCE)?;
+        let round = Round(order.round);
+        gate.pass(round, PATIENCE)?;
         let before = process_cpu_ns();
         let lane = &mut *lanes[order.spec];
-        let length = left_of(order.length, &gate);
-        let drove = driver.drive(lane, spec.depth, spec.batch, length)?;
+        let most = abandoned(order.length);
+        let drove = driver.drive(lane, spec.depth, spec.batch, most, || gate.is_closed(round))?;
         let cpu_ns = process_cpu_ns().saturating_sub(before);
         say(output, &Answer::Drove { drove, cpu_ns })?;
     }
