@@ -9,6 +9,7 @@ pub(crate) mod gpu;
 mod lanes;
 mod naming;
 mod ops;
+mod starved;
 mod threads;
 
 pub use lanes::timeline;

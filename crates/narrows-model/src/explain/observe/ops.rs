@@ -4,6 +4,7 @@ use super::super::partition::Window;
 use super::super::profile::OpSource;
 use super::Source;
 use super::gpu::Spans;
+use super::starved::{Waited, starved};
 use narrows_trace::reader::{Process, What};
 use narrows_trace::{CallId, CallKind, LockAddr, Nanos, ObjectId, ThreadNo};
 use std::collections::HashMap;
@@ -82,6 +83,7 @@ pub(super) struct Seen {
     pub(super) marks: OpTimes,
     pub(super) waits: OpTimes,
     pub(super) submissions: OpTimes,
+    pub(super) locks: Waited,
     pub(super) lost: u64,
 }
 
@@ -117,6 +119,7 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
                 marks: OpTimes::default(),
                 waits: OpTimes::default(),
                 submissions: OpTimes::default(),
+                locks: Waited::default(),
                 lost,
             };
             let mut tellers = [
@@ -135,6 +138,10 @@ pub(super) fn scan(source: &Source<'_>) -> Scan {
                                 times.add(clock.nanos(end));
                             }
                         }
+                    }
+                    What::Wait { wait, .. } => {
+                        let (start, end) = (clock.nanos(wait.start), clock.nanos(wait.end));
+                        seen.locks.add(wait.kind, wait.lock, start, end);
                     }
                     What::GpuSpan(span) => spans.add(span.begin.0, span.end.0),
                     What::Wake { lock, .. } => {
@@ -205,15 +212,20 @@ pub(super) fn plan(scan: &Scan) -> Option<Plan> {
         start: Nanos(start),
         end: Nanos(end),
     };
-    (window.length() > 0).then(|| Plan {
+    if window.length() == 0 {
+        return None;
+    }
+    let mut threads: Vec<OpThread> = chosen
+        .iter()
+        .map(|t| OpThread {
+            process: t.process,
+            thread: t.thread,
+        })
+        .collect();
+    threads.extend(starved(&scan.threads, &chosen, of, window.length()));
+    Some(Plan {
         source,
-        threads: chosen
-            .iter()
-            .map(|t| OpThread {
-                process: t.process,
-                thread: t.thread,
-            })
-            .collect(),
+        threads,
         window,
         cut_by_loss: chosen.iter().any(|t| t.lost > 0),
     })
@@ -234,8 +246,35 @@ mod tests {
                 first,
                 last,
             },
+            locks: Waited::default(),
             lost: 0,
         }
+    }
+
+    #[test]
+    fn a_thread_that_an_unfair_lock_keeps_out_is_one_of_them() {
+        let (lock, other) = (LockAddr(64), LockAddr(128));
+        let waiting = |mut thread: Seen, lock, ns| {
+            thread.locks = Waited::of(lock, ns);
+            thread
+        };
+        let threads = vec![
+            waiting(seen(1, 10, 1000, 50), lock, 300),
+            // Starved; its one op does not cut the window short.
+            waiting(seen(2, 990, 990, 1), lock, 900),
+            // Waits for something else, does no op, or waits little.
+            waiting(seen(3, 990, 990, 1), other, 900),
+            waiting(seen(4, 0, 0, 0), lock, 900),
+            waiting(seen(5, 990, 990, 1), lock, 100),
+        ];
+        let scan = Scan {
+            threads,
+            ..Scan::default()
+        };
+        let plan = plan(&scan).unwrap();
+        let numbers: Vec<u32> = plan.threads.iter().map(|t| t.thread.0).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert_eq!((plan.window.start.0, plan.window.end.0), (10, 1000));
     }
 
     #[test]
