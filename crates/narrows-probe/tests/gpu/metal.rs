@@ -82,6 +82,53 @@ fn validation_wrappers_do_not_count_twice() {
     assert_eq!(counted(&seen, 0), expected(&seen));
 }
 
+/// A class of the program's own that comes from one of MPS is hooked when its first object is
+/// made; its encoding hands on to MPS's and is one call.
+#[test]
+fn kernels_of_mps_and_classes_made_from_them_count_once() {
+    let bench = Bench::new();
+    let host = host(&bench, "kernels");
+    for (threads, loops) in [("1", "40"), ("8", "25")] {
+        let seen = bench.both(&host, &[threads, loops], str::to_owned);
+        assert!(seen.output.status.success(), "{}", seen.stdout());
+        let mut calls = counted(&seen, 0);
+        let expected = expected(&seen);
+        // What MPS itself calls of Metal counts too; here it is about those three.
+        calls.retain(|name, _| expected.contains_key(name));
+        assert_eq!(calls, expected, "{threads} threads");
+    }
+}
+
+/// The name that the founding investigation's interposer had.
+#[test]
+fn the_bare_library_prints_its_statistics_under_the_founding_name() {
+    let bench = Bench::new();
+    let host = host(&bench, "kernels");
+    let run = |name: &str, value: &str| {
+        let mut command = bench.command(&host);
+        command
+            .args(["2", "20"])
+            .env("LD_PRELOAD", crate::support::probe());
+        command.env("TMPDIR", bench.path("")).env(name, value);
+        command.output().expect("runs")
+    };
+    let (said, silent) = (
+        run("METAL_INTERPOSE_LOG", "1"),
+        run("METAL_INTERPOSE_LOG", "0"),
+    );
+    assert!(said.status.success() && silent.status.success());
+    assert_eq!(said.stdout, silent.stdout);
+    assert_eq!(String::from_utf8_lossy(&silent.stderr), "");
+    let words = String::from_utf8_lossy(&said.stderr);
+    for part in [
+        "narrows: process ",
+        "-[MTLCommandBuffer commit]: 80 calls",
+        "lost: nothing",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+}
+
 #[test]
 fn exceptions_pass_and_are_failed_calls() {
     let bench = Bench::new();
