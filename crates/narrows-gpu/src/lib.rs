@@ -77,6 +77,27 @@ pub trait Lane: Send {
     /// once or waits again, as the API does. Without a submission in flight it returns at once.
     /// Dropping a lane waits for what is in flight.
     fn wait(&mut self) -> Result<(), Error>;
+
+    /// Whether [`Lane::worked`] tells anything: asked once, so that others pay nothing per op.
+    fn tells_when_it_worked(&self) -> bool {
+        false
+    }
+
+    /// When the device worked on the submission that the last `wait` was for; of a batch of empty
+    /// command buffers, on the last of them. `None`: not known (yet: an event may let a thread go a
+    /// little before the API knows the times).
+    fn worked(&self) -> Option<Worked> {
+        None
+    }
+}
+
+/// A time of work on the device's own clock, in nanoseconds from a zero that all lanes share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Worked {
+    /// Start.
+    pub begin_ns: u64,
+    /// End.
+    pub end_ns: u64,
 }
 
 /// All backends compiled in, best first (real APIs before `soft`).

@@ -80,6 +80,7 @@ impl Source {
             cpu_ns: cpu_before
                 .zip(cpu_after)
                 .map(|(before, after)| after.saturating_sub(before)),
+            gpu_busy_ns: None,
             latency: Vec::new(),
             max_latency_ns: 0,
         })

@@ -162,3 +162,25 @@ fn colour_adds_escape_codes_and_nothing_else() {
     }
     assert_eq!(coloured, scan_text(&result, false));
 }
+
+/// A device that tells when it worked has a column for it, and only then.
+#[test]
+fn the_device_s_share_is_a_column_where_it_is_known() {
+    let mut samples = empty(8);
+    add(&mut samples, strategy(Own), at(1, 1000.0), &[at(2, 1900.0)]);
+    assert!(!text(&samples).contains("device: share"));
+    for pair in &mut samples.pairs {
+        if pair.point == 1 {
+            pair.measured.gpu_busy_ns = Some(pair.measured.wall_ns / 4);
+        }
+    }
+    let page = text(&samples);
+    assert!(page.contains("device: share"), "{page}");
+    let two = |l: &&str| l.contains("25.0 %") && l.trim_start().starts_with("2 ");
+    assert!(page.lines().any(|l| two(&l)), "{page}");
+    let lone = page
+        .lines()
+        .find(|l| l.contains("baseline"))
+        .expect("a row");
+    assert!(lone.trim_end().ends_with(" -"), "{page}");
+}

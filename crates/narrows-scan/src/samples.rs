@@ -137,6 +137,10 @@ pub struct Block {
     /// CPU time of the submitting threads' whole process(es) in that time; `None` if the clock is
     /// not there.
     pub cpu_ns: Option<u64>,
+    /// Time in which the device worked for any of the threads, by its own clock; `None`: it does
+    /// not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_busy_ns: Option<u64>,
     /// Latency of a submission, from before submit to after wait: `[lower bound ns, count]`,
     /// buckets with two significant digits, ascending.
     pub latency: Vec<(u64, u64)>,

@@ -48,6 +48,7 @@ impl BlockSource for Simulated {
             wall_ns: block.wall.as_nanos() as u64,
             ops: block.ops,
             cpu_ns: None,
+            gpu_busy_ns: None,
             latency: buckets(&latency),
             max_latency_ns: longest,
         })

@@ -63,6 +63,7 @@ fn block(ops: u64) -> Block {
         wall_ns: 20_000_000,
         ops,
         cpu_ns: None,
+        gpu_busy_ns: None,
         latency: vec![(1000, ops)],
         max_latency_ns: 2000,
     }

@@ -154,6 +154,7 @@ mod tests {
             wall_ns: 1_000_000_000,
             ops,
             cpu_ns: None,
+            gpu_busy_ns: None,
             latency: vec![(1_000_000 / ops, ops)],
             max_latency_ns: 0,
         }

@@ -196,6 +196,7 @@ mod tests {
             wall_ns: 1,
             ops: 1,
             cpu_ns: None,
+            gpu_busy_ns: None,
             latency,
             max_latency_ns: 0,
         };

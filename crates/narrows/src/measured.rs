@@ -106,6 +106,7 @@ impl Program {
             wall_ns: (seconds * 1e9) as u64,
             ops: ops as u64,
             cpu_ns: None,
+            gpu_busy_ns: None,
             latency: Vec::new(),
             max_latency_ns: 0,
         })

@@ -1,7 +1,7 @@
 //! Metal's objects as our types, and its failures as our errors.
 
 use super::NAME;
-use crate::{DeviceInfo, Error};
+use crate::{DeviceInfo, Error, Worked};
 use objc2::rc::{Retained, autoreleasepool};
 use objc2::runtime::ProtocolObject;
 use objc2::{Message, msg_send};
@@ -176,11 +176,26 @@ impl Submitted {
 
     /// Device time of one that has ended well.
     pub(super) fn device_time(&self) -> Duration {
+        let (begin, end) = self.device_times();
+        Duration::try_from_secs_f64(end - begin).unwrap_or_default()
+    }
+
+    /// When the device worked on it; `None`: Metal does not know yet.
+    pub(super) fn worked(&self) -> Option<Worked> {
+        let (begin, end) = self.device_times();
+        (begin > 0.0 && end >= begin).then(|| Worked {
+            begin_ns: (begin * 1e9) as u64,
+            end_ns: (end * 1e9) as u64,
+        })
+    }
+
+    /// Start and end in seconds; 0 before they are known.
+    fn device_times(&self) -> (f64, f64) {
         // SAFETY: both are properties of every command buffer, of type CFTimeInterval, a double.
         let begin: f64 = unsafe { msg_send![&*self.0, GPUStartTime] };
         // SAFETY: as above.
         let end: f64 = unsafe { msg_send![&*self.0, GPUEndTime] };
-        Duration::try_from_secs_f64(end - begin).unwrap_or_default()
+        (begin, end)
     }
 }
 

@@ -5,7 +5,7 @@ use super::NAME;
 use super::api::{Event, Queue, Submitted, some};
 use super::device::Shared;
 use super::latch::Latch;
-use crate::{Error, Lane, LaneSpec, SyncMode, WaitMode};
+use crate::{Error, Lane, LaneSpec, SyncMode, WaitMode, Worked};
 use block2::RcBlock;
 use objc2::rc::{Retained, autoreleasepool};
 use objc2::runtime::ProtocolObject;
@@ -47,6 +47,7 @@ pub(super) struct MetalLane<O: Ops> {
     batch: u32,
     /// Submissions in flight: the last command buffer of each, and its number.
     in_flight: VecDeque<(Submitted, u64)>,
+    worked: Option<Worked>,
     /// Submissions made, which is the event's value after the last of them.
     submitted: u64,
     event: Option<Event>,
@@ -112,6 +113,7 @@ impl<O: Ops> MetalLane<O> {
             depth: spec.depth as usize,
             batch: spec.batch,
             in_flight: VecDeque::with_capacity(spec.depth as usize),
+            worked: None,
             submitted: 0,
             event,
             handler: (wait == WaitMode::Handler).then(Handler::new),
@@ -230,7 +232,17 @@ impl<O: Ops> Lane for MetalLane<O> {
         autoreleasepool(|_| {
             self.wait_for(number, &oldest)?;
             oldest.outcome()
-        })
+        })?;
+        self.worked = oldest.worked();
+        Ok(())
+    }
+
+    fn tells_when_it_worked(&self) -> bool {
+        true
+    }
+
+    fn worked(&self) -> Option<Worked> {
+        self.worked
     }
 }
 

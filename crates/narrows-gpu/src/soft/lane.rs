@@ -2,7 +2,7 @@
 
 use super::config::LockPlace;
 use super::device::{Queue, Shared};
-use crate::{Error, Lane, LaneSpec, SyncMode};
+use crate::{Error, Lane, LaneSpec, SyncMode, Worked};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ pub(super) struct SoftLane {
     sync: SyncMode,
     service: Duration,
     in_flight: VecDeque<Duration>,
+    worked: Option<Worked>,
     depth: usize,
 }
 
@@ -23,6 +24,7 @@ impl SoftLane {
             sync: spec.sync,
             service: shared.config.engine_time(spec.work) * spec.batch,
             in_flight: VecDeque::with_capacity(spec.depth as usize),
+            worked: None,
             depth: spec.depth as usize,
             shared,
             queue,
@@ -62,7 +64,19 @@ impl Lane for SoftLane {
             SyncMode::Queue => self.shared.queue_idle_at(&self.queue),
             SyncMode::Device => self.shared.device_idle_at(),
         });
+        self.worked = Some(Worked {
+            begin_ns: end.saturating_sub(self.service).as_nanos() as u64,
+            end_ns: end.as_nanos() as u64,
+        });
         self.pass_locks(LockPlace::Wait);
         Ok(())
+    }
+
+    fn tells_when_it_worked(&self) -> bool {
+        true
+    }
+
+    fn worked(&self) -> Option<Worked> {
+        self.worked
     }
 }

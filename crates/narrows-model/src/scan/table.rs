@@ -175,6 +175,9 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
     let s = &point.strategy;
     let throughputs: Vec<f64> = blocks.iter().filter_map(|b| throughput(b)).collect();
     let ops_per_s = Estimate::of(&throughputs);
+    let busy = |b: &&Block| Some(b.gpu_busy_ns? as f64 / b.wall_ns.max(1) as f64);
+    let shares: Vec<f64> = blocks.iter().filter_map(busy).collect();
+    let gpu_busy = Estimate::of(&shares);
     let cpu = |f: &dyn Fn(&Block, f64) -> f64| {
         let usable = blocks.iter().filter(|b| throughput(b).is_some());
         let values: Vec<f64> = usable
@@ -209,6 +212,8 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
         karp_flatt_ci: None,
         latency: merge_latency(blocks.iter().map(|b| (&b.latency[..], b.max_latency_ns))),
         cores_used: cpu(&|b, cpu| cpu / b.wall_ns as f64),
+        gpu_busy: gpu_busy.map(|e| e.value),
+        gpu_busy_ci: gpu_busy.and_then(|e| e.interval),
         cpu_ns_per_op: cpu(&|b, cpu| cpu / b.ops as f64),
         flags: Vec::new(),
         notes: Vec::new(),

@@ -175,6 +175,11 @@ pub struct PointResult {
     pub latency: Option<Latency>,
     /// Cores in use: median of CPU time over wall time.
     pub cores_used: Option<f64>,
+    /// Share of the time in which the device worked, by its own clock: median over the blocks.
+    /// `None`: it does not tell.
+    pub gpu_busy: Option<f64>,
+    /// Sign-test interval of that median.
+    pub gpu_busy_ci: Option<Interval>,
     /// CPU time per op, median.
     pub cpu_ns_per_op: Option<f64>,
     /// What is special about this point.

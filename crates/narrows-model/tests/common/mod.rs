@@ -151,6 +151,7 @@ pub(crate) fn block(ops_per_s: f64, threads: u32, cores_used: Option<f64>) -> Bl
         wall_ns: wall.round() as u64,
         ops: ops as u64,
         cpu_ns: cores_used.map(|c| (c * wall) as u64),
+        gpu_busy_ns: None,
         latency: vec![(latency, ops as u64 - 1), (latency * 3, 1)],
         max_latency_ns: latency * 4,
     }

@@ -93,6 +93,8 @@ fn row(p: &PointResult) -> Vec<Cell> {
         Cell::ns(p.latency.map(|l| l.p50_ns)),
         Cell::ns(p.latency.map(|l| l.p99_ns)),
         number(p.cores_used, significant),
+        number(p.gpu_busy, percent),
+        ends(p.gpu_busy_ci, percent),
         Cell::count(Some(p.pairs)),
         Cell::List(p.notes.clone()),
     ]
@@ -114,6 +116,8 @@ fn points(result: &ScanResult) -> Section {
         "p50",
         "p99",
         "cores",
+        "device busy",
+        "its interval",
         "pairs",
         "notes",
     ];

@@ -46,9 +46,57 @@ const COLUMNS: [Column; 7] = [
     },
 ];
 
+/// The same with the share of the device, as wide: the others have room to give.
+const WITH_DEVICE: [Column; 8] = [
+    Column {
+        heading: "threads",
+        width: 9,
+        right: true,
+    },
+    Column {
+        heading: "ops/s",
+        width: 14,
+        right: true,
+    },
+    Column {
+        heading: "speedup",
+        width: 9,
+        right: true,
+    },
+    Column {
+        heading: "efficiency",
+        width: 12,
+        right: true,
+    },
+    Column {
+        heading: "its interval",
+        width: 15,
+        right: true,
+    },
+    Column {
+        heading: "latency p50 / p99",
+        width: 19,
+        right: true,
+    },
+    Column {
+        heading: "device",
+        width: 9,
+        right: true,
+    },
+    Column {
+        heading: "",
+        width: 13,
+        right: false,
+    },
+];
+/// What stands below the table then.
+const DEVICE: &str = "device: share of the time in which it worked, by its own clock, median over blocks; -: not measured";
+
 /// One line per point.
 pub(super) fn points(page: &mut Page, result: &ScanResult) {
-    headings(page, &COLUMNS);
+    let told = result.points.iter().any(|p| p.gpu_busy.is_some());
+    let columns: &[Column] = if told { &WITH_DEVICE } else { &COLUMNS };
+    headings(page, columns);
     let mut group = None;
     for point in &result.points {
         let name = (&point.strategy, &point.work);
@@ -62,9 +110,17 @@ pub(super) fn points(page: &mut Page, result: &ScanResult) {
             () if has(Flag::TooNoisy) => Some(Paint::Yellow),
             () => None,
         };
-        row(&COLUMNS, &cells(point))
+        let mut cells = cells(point);
+        if told {
+            let busy = point.gpu_busy.map_or("-".into(), percent);
+            cells.insert(cells.len() - 1, busy);
+        }
+        row(columns, &cells)
             .iter()
             .for_each(|l| page.line(paint, l));
+    }
+    if told {
+        page.line(Some(Paint::Dim), DEVICE);
     }
     page.blank();
 }

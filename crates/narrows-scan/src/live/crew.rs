@@ -1,7 +1,7 @@
 //! Threads of this process. Each owns one lane per strategy; between blocks it sleeps on its
 //! channel, and passes the gate with the others when a block starts.
 
-use super::drive::{Driver, Drove, merge};
+use super::drive::{Driver, Drove, busy_ns, merge};
 use crate::Error;
 use crate::clock::{Monotonic, process_cpu_ns};
 use crate::samples::{Block, Strategy};
@@ -187,6 +187,7 @@ pub(super) fn sum_block(
             .unwrap_or(0),
         ops: drove.iter().map(|d| d.ops).sum(),
         cpu_ns,
+        gpu_busy_ns: busy_ns(drove),
         latency,
         max_latency_ns: drove.iter().map(|d| d.max_latency_ns).max().unwrap_or(0),
     }

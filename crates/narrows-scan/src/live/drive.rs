@@ -8,11 +8,13 @@
 
 use crate::clock::Monotonic;
 use hdrhistogram::Histogram;
-use narrows_gpu::{Error, Lane};
+use narrows_gpu::{Error, Lane, Worked};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// Share of a thread's submissions whose device times must be known.
+const KNOWN: f64 = 0.9;
 /// Largest latency that has a bucket; longer ones count in the last.
 const LONGEST_NS: u64 = 100_000_000_000;
 
@@ -24,6 +26,9 @@ pub(crate) struct Drove {
     /// `[lower bound ns, count]`, as in [`crate::samples::Block::latency`].
     pub(crate) latency: Vec<(u64, u64)>,
     pub(crate) max_latency_ns: u64,
+    /// When the device worked on its submissions; not told by processes.
+    #[serde(skip)]
+    pub(crate) worked: Vec<Worked>,
 }
 
 /// Buffers that a thread keeps between blocks.
@@ -62,6 +67,7 @@ impl Driver {
         self.in_flight.clear();
         self.in_flight.reserve(depth);
         let (mut submissions, mut longest) = (0u64, 0u64);
+        let (tells, mut worked) = (lane.tells_when_it_worked(), Vec::new());
         let mut now = Instant::now();
         let latest = now + most;
         loop {
@@ -82,6 +88,9 @@ impl Driver {
             let latency = now.duration_since(submitted).as_nanos() as u64;
             self.latency.saturating_record(latency);
             longest = longest.max(latency);
+            if tells {
+                worked.extend(lane.worked());
+            }
             submissions += 1;
         }
         let ended = Monotonic::now();
@@ -90,8 +99,32 @@ impl Driver {
             ended,
             latency: buckets(&self.latency),
             max_latency_ns: longest,
+            worked,
         })
     }
+}
+
+/// Time in which the device worked on anything of these; `None` where too few of their
+/// submissions' times are known.
+pub(crate) fn busy_ns(drove: &[Drove]) -> Option<u64> {
+    let known = |d: &Drove| {
+        let submissions: u64 = d.latency.iter().map(|(_, n)| n).sum();
+        !d.worked.is_empty() && d.worked.len() as f64 >= KNOWN * submissions as f64
+    };
+    if drove.is_empty() || !drove.iter().all(known) {
+        return None;
+    }
+    let mut all: Vec<Worked> = drove
+        .iter()
+        .flat_map(|d| d.worked.iter().copied())
+        .collect();
+    all.sort_unstable();
+    let (mut busy, mut until) = (0, 0);
+    for span in all {
+        busy += span.end_ns.saturating_sub(span.begin_ns.max(until));
+        until = until.max(span.end_ns);
+    }
+    Some(busy)
 }
 
 pub(crate) fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
@@ -210,6 +243,55 @@ mod tests {
             .unwrap()
             .drive(&mut counting(7), 1, 1, EVER, || false);
         assert!(matches!(error, Err(Error::DeviceLost { .. })));
+    }
+
+    fn drove(submissions: u64, worked: &[(u64, u64)]) -> Drove {
+        let span = |&(begin_ns, end_ns)| Worked { begin_ns, end_ns };
+        Drove {
+            ops: submissions,
+            ended: Monotonic::now(),
+            latency: vec![(5, submissions)],
+            max_latency_ns: 5,
+            worked: worked.iter().map(span).collect(),
+        }
+    }
+
+    #[test]
+    fn the_device_is_busy_while_it_works_for_anyone() {
+        // Overlapping, one inside another, and one apart.
+        let drove = [
+            drove(2, &[(100, 200), (150, 160)]),
+            drove(2, &[(180, 250), (400, 410)]),
+        ];
+        assert_eq!(busy_ns(&drove), Some(160));
+        assert_eq!(busy_ns(&[]), None);
+    }
+
+    #[test]
+    fn the_software_device_is_busy_for_its_stated_time_per_op() {
+        use narrows_gpu::soft::{SoftBackend, SoftConfig};
+        use narrows_gpu::{Backend as _, LaneSpec, QueueLayout, SyncMode, Work};
+        let device = SoftBackend::new(SoftConfig::default()).open(0).unwrap();
+        let spec = LaneSpec {
+            work: Work::Noop,
+            queue: QueueLayout::Own,
+            sync: SyncMode::Event,
+            depth: 1,
+            batch: 1,
+            options: narrows_gpu::LaneOptions::default(),
+        };
+        let mut lanes = device.lanes(spec, 1).unwrap();
+        let drove = Driver::new()
+            .unwrap()
+            .drive(&mut *lanes[0], 1, 1, EVER, closed_after(20))
+            .unwrap();
+        assert_eq!(busy_ns(&[drove]), Some(20 * 200_000));
+    }
+
+    #[test]
+    fn a_device_that_tells_too_few_times_is_not_measured() {
+        assert_eq!(busy_ns(&[drove(2, &[(1, 2), (3, 4)]), drove(2, &[])]), None);
+        assert_eq!(busy_ns(&[drove(30, &[(1, 2), (3, 4)])]), None);
     }
 
     #[test]

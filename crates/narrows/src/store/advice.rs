@@ -160,6 +160,7 @@ mod tests {
             wall_ns: 1_000_000_000,
             ops,
             cpu_ns: None,
+            gpu_busy_ns: None,
             latency: Vec::new(),
             max_latency_ns: 0,
         };
