@@ -130,6 +130,18 @@ fn the_bare_library_prints_its_statistics_under_the_founding_name() {
 }
 
 #[test]
+fn a_plugin_that_called_metal_can_be_unloaded() {
+    let bench = Bench::new();
+    let host = host(&bench, "unloads");
+    let flags = ["-shared", "-fPIC", "-fvisibility=hidden"];
+    let plugin = bench.cc("metal-hosts/plugin.c", "plugin.so", &flags);
+    let plugin = plugin.to_str().expect("a plain path");
+    let seen = bench.both(&host, &[plugin, "20"], str::to_owned);
+    assert!(seen.output.status.success(), "{}", seen.stdout());
+    assert_eq!(counted(&seen, 0), expected(&seen));
+}
+
+#[test]
 fn exceptions_pass_and_are_failed_calls() {
     let bench = Bench::new();
     let host = host(&bench, "calls");
