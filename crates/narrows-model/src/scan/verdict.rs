@@ -299,7 +299,7 @@ pub(super) fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
         ),
         VerdictKind::GpuSaturated => {
             "It rests on the calibrated time of an op and on the device running one such op at a \
-             time; a scan does not read the device's own clock."
+             time, not on the device's own clock."
                 .into()
         }
         VerdictKind::TooNoisy => {

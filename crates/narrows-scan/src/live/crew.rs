@@ -178,16 +178,18 @@ pub(super) fn sum_block(
 ) -> Block {
     let mut latency = Vec::new();
     drove.iter().for_each(|d| merge(&mut latency, &d.latency));
+    let wall_ns = drove
+        .iter()
+        .map(|d| d.ended.since(opened))
+        .max()
+        .unwrap_or(0);
     Block {
         start_ns: opened.since(begin),
-        wall_ns: drove
-            .iter()
-            .map(|d| d.ended.since(opened))
-            .max()
-            .unwrap_or(0),
+        wall_ns,
         ops: drove.iter().map(|d| d.ops).sum(),
         cpu_ns,
-        gpu_busy_ns: busy_ns(drove),
+        // The device's clock may run a little faster than ours.
+        gpu_busy_ns: busy_ns(drove).map(|busy| busy.min(wall_ns)),
         latency,
         max_latency_ns: drove.iter().map(|d| d.max_latency_ns).max().unwrap_or(0),
     }

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+/// Room for device times in a thread's first block.
+const FIRST_TIMES: usize = 1 << 12;
 /// Share of a thread's submissions whose device times must be known.
 const KNOWN: f64 = 0.9;
 /// Largest latency that has a bucket; longer ones count in the last.
@@ -35,6 +37,8 @@ pub(crate) struct Drove {
 pub(crate) struct Driver {
     in_flight: VecDeque<Instant>,
     latency: Histogram<u64>,
+    /// Room for the device times of a block: making it must not fall into the measured loop.
+    times: usize,
 }
 
 impl Driver {
@@ -42,6 +46,7 @@ impl Driver {
         Ok(Driver {
             in_flight: VecDeque::new(),
             latency: Self::histogram()?,
+            times: FIRST_TIMES,
         })
     }
 
@@ -67,7 +72,8 @@ impl Driver {
         self.in_flight.clear();
         self.in_flight.reserve(depth);
         let (mut submissions, mut longest) = (0u64, 0u64);
-        let (tells, mut worked) = (lane.tells_when_it_worked(), Vec::new());
+        let tells = lane.tells_when_it_worked();
+        let mut worked = Vec::with_capacity(if tells { self.times } else { 0 });
         let mut now = Instant::now();
         let latest = now + most;
         loop {
@@ -94,6 +100,7 @@ impl Driver {
             submissions += 1;
         }
         let ended = Monotonic::now();
+        self.times = self.times.max(2 * worked.len());
         Ok(Drove {
             ops: submissions * u64::from(batch),
             ended,
