@@ -57,14 +57,18 @@ pub(crate) struct Local {
     pub(crate) open_regions: Cell<u32>,
     /// The outermost of them: their call, the call before, the start.
     pub(crate) regions: [Cell<(CallId, CallId, Ticks)>; REGIONS],
-    /// Methods that the thread is in, by their row in Metal's table.
-    inside_methods: [Cell<u64>; 4],
+    /// Methods that the thread is in, by their row in Metal's table. A byte each: one store takes
+    /// and one store gives back.
+    inside_methods: [Cell<bool>; METHODS],
 }
 
 /// Regions inside regions that are timed.
 pub(crate) const REGIONS: usize = 8;
 
-const BLOCK: usize = 256;
+/// Rows of Metal's table at most.
+pub(crate) const METHODS: usize = 192;
+
+const BLOCK: usize = 448;
 const _: () = assert!(size_of::<Local>() == BLOCK);
 
 /// Where the C library keeps the calling thread's `errno`.
@@ -171,7 +175,7 @@ impl Local {
             last_op: Cell::new(Ticks(0)),
             open_regions: Cell::new(0),
             regions: [const { Cell::new((CallId::NONE, CallId::NONE, Ticks(0))) }; REGIONS],
-            inside_methods: [const { Cell::new(0) }; 4],
+            inside_methods: [const { Cell::new(false) }; METHODS],
         }
     }
 
@@ -210,10 +214,9 @@ impl Local {
     /// The thread enters a method; false if it is in it already.
     #[inline(always)]
     pub(crate) fn enter_method(&self, index: usize) -> bool {
-        let bit = 1 << (index % 64);
-        match self.inside_methods.get(index / 64) {
-            Some(word) if word.get() & bit == 0 => {
-                word.set(word.get() | bit);
+        match self.inside_methods.get(index) {
+            Some(inside) if !inside.get() => {
+                inside.set(true);
                 true
             }
             _ => false,
@@ -223,8 +226,8 @@ impl Local {
     /// The thread leaves a method that it entered.
     #[inline(always)]
     pub(crate) fn leave_method(&self, index: usize) {
-        if let Some(word) = self.inside_methods.get(index / 64) {
-            word.set(word.get() & !(1 << (index % 64)));
+        if let Some(inside) = self.inside_methods.get(index) {
+            inside.set(false);
         }
     }
 

@@ -77,8 +77,8 @@ impl Call {
 pub(crate) struct Scope {
     local: &'static Local,
     handle: ThreadHandle,
-    call: CallId,
-    previous: CallId,
+    /// The call (lower half) and what its thread was in before.
+    ids: u32,
     start: Ticks,
 }
 
@@ -95,8 +95,7 @@ impl Scope {
         Some(Self {
             local,
             handle,
-            call: id,
-            previous,
+            ids: u32::from(id.0) | u32::from(previous.0) << 16,
             start,
         })
     }
@@ -110,7 +109,12 @@ impl Scope {
     /// The id of the call, for GPU spans that it submits.
     #[inline(always)]
     pub(crate) fn call(&self) -> CallId {
-        self.call
+        CallId(self.ids as u16)
+    }
+
+    #[inline(always)]
+    fn previous(&self) -> CallId {
+        CallId((self.ids >> 16) as u16)
     }
 
     /// The real call has returned: statistics and a timeline event. `object` is the queue, stream,
@@ -118,10 +122,22 @@ impl Scope {
     #[inline(always)]
     pub(crate) fn leave(self, object: ObjectId, failed: bool) -> Ticks {
         let end = Ticks::now();
-        let ids =
-            u64::from(self.call.0) | u64::from(self.previous.0) << 16 | u64::from(failed) << 32;
+        let ids = u64::from(self.ids) | u64::from(failed) << 32;
         finish(self.local, self.handle, ids, self.start, end, object);
         end
+    }
+
+    /// [`Scope::leave`] for code that all calls of an API share, and that is small enough to have
+    /// everything in one place.
+    #[inline(always)]
+    pub(crate) fn leave_here(self, object: ObjectId, failed: bool) {
+        let end = Ticks::now();
+        self.local.inside(|| {
+            self.handle.leave_call(self.previous());
+            self.handle
+                .call(self.call(), self.start, end, object, failed);
+        });
+        cpu::sample_if_due(self.local, self.handle, end);
     }
 
     /// Like [`Scope::leave`], statistics only: for calls too frequent for the timeline.
@@ -129,9 +145,9 @@ impl Scope {
     pub(crate) fn leave_untraced(self, failed: bool) -> Ticks {
         let end = Ticks::now();
         self.local.inside(|| {
-            self.handle.leave_call(self.previous);
+            self.handle.leave_call(self.previous());
             self.handle
-                .call_untraced(self.call, self.start, end, failed);
+                .call_untraced(self.call(), self.start, end, failed);
         });
         end
     }
@@ -139,7 +155,7 @@ impl Scope {
     /// Leaves without recording anything.
     #[inline(always)]
     pub(crate) fn abandon(self) {
-        self.handle.leave_call(self.previous);
+        self.handle.leave_call(self.previous());
     }
 }
 

@@ -1,125 +1,168 @@
 //! What a stub does: guard, the method, observe.
 //!
 //! A wrapper calls its base, a class its superclass, a forwarder its target, each with the same
-//! selector: only the outermost of them on a thread counts. It is known by one bit per method.
+//! selector: only the outermost of them on a thread counts. It is known by a flag per method.
 
-use super::rows::{Role, Row, Special};
-use super::stub::{Frame, invoke, invoke_plain};
-use super::table::{COUNT, TABLE};
-use super::{classes, slots, stub, times};
-use crate::base::local::{Local, local};
+use super::rows::{Row, Special};
+use super::slots::{self, Slot};
+use super::stub::{self, Frame, Words, invoke, invoke_plain};
+use super::table::COUNT;
+use super::{classes, times};
+use crate::base::local::{Local, METHODS, local};
 use crate::base::{Scope, scope};
+use core::mem::ManuallyDrop;
 use narrows_trace::ObjectId;
 
-const _: () = assert!(COUNT <= 256, "as many bits as `Local::inside_methods` has");
+const _: () = assert!(COUNT <= METHODS);
 
-/// The outermost call of a method on this thread, until drop. An exception that passes drops it
-/// too: the call has then failed.
-struct Outermost {
-    local: &'static Local,
-    index: usize,
-    row: &'static Row,
-    scope: Option<Scope>,
-    object: ObjectId,
-    failed: bool,
+/// Called by the stubs of methods with a few integers.
+///
+/// # Safety
+/// By such a stub, with its number behind the method's arguments.
+pub(super) unsafe extern "C-unwind" fn called_with(
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    e: u64,
+    f: u64,
+    number: u64,
+) -> Words {
+    type Real = unsafe extern "C-unwind" fn(u64, u64, u64, u64, u64, u64) -> Words;
+    let slot = slots::slot(number as usize);
+    // SAFETY: says the method's own encoding; what it does not take or give is ignored.
+    let real = unsafe { core::mem::transmute::<*const (), Real>(slot.real()) };
+    // SAFETY: a stub was called; the arguments are the caller's.
+    unsafe { observe(slot, (a, e), || real(a, b, c, d, e, f)) }
 }
 
-impl Outermost {
-    /// `None`: the thread is in this method already.
-    #[inline(always)]
-    fn enter(index: usize, row: &'static Row, object: ObjectId) -> Option<Self> {
-        let local = local();
-        if !local.enter_method(index) {
-            return None;
-        }
-        Some(Self {
-            local,
-            index,
-            row,
-            scope: match row.special {
-                Special::Count => None,
-                _ => Scope::enter(&row.call),
-            },
-            object,
-            failed: true,
-        })
-    }
-}
-
-impl Drop for Outermost {
-    #[inline(always)]
-    fn drop(&mut self) {
-        self.local.leave_method(self.index);
-        if self.row.special == Special::Count {
-            scope::count(&self.row.call, self.failed);
-        } else if let Some(scope) = self.scope.take() {
-            scope.leave(self.object, self.failed);
-        }
-    }
-}
-
-/// Called by every stub.
+/// Called by all other stubs.
 ///
 /// # Safety
 /// `frame` is the stub's, with its number and the arguments filled in.
 pub(super) unsafe extern "C-unwind" fn called(frame: *mut Frame) {
     // SAFETY: as promised.
-    let number = unsafe { (*frame).slot };
-    let (real, words, index) = slots::slot(number as usize).method();
-    let Some(row) = TABLE.get(index) else {
-        return;
-    };
-    // SAFETY: as promised; the first argument is the receiver.
-    let receiver = unsafe { (*frame).ints[0] };
-    let Some(mut outermost) = Outermost::enter(index, row, ObjectId(receiver)) else {
-        // SAFETY: the frame is the stub's, and the slot says how many words the method needs.
-        unsafe { run(number, frame, real, words) };
+    let number = unsafe { (*frame).slot } as usize;
+    // SAFETY: likewise.
+    let ints = unsafe { &(*frame).ints };
+    let (receiver, fifth) = (ints[0], ints[4]);
+    let slot = slots::slot(number);
+    let run = || {
+        if stub::has_vectors(number) {
+            // SAFETY: the frame is the stub's, and the slot says how many words are needed.
+            unsafe { invoke(frame, slot.real(), slot.words()) };
+        } else {
+            // SAFETY: likewise, and there is nothing in vector registers.
+            unsafe { invoke_plain(frame, slot.real(), slot.words()) };
+        }
         // SAFETY: `invoke` wrote the result.
-        let result = unsafe { (*frame).result[0] };
-        classes::given(index, row, result as *mut _);
-        return;
+        unsafe { (*frame).result }
     };
-    if matches!(row.special, Special::Commit | Special::Commit4) && outermost.scope.is_some() {
-        // SAFETY: the arguments of that method.
-        unsafe { before(row, frame) };
-    }
-    // SAFETY: as above.
-    unsafe { run(number, frame, real, words) };
-    // SAFETY: `invoke` wrote the result.
-    let result = unsafe { (*frame).result[0] };
-    outermost.failed = false;
-    drop(outermost);
-    classes::given(index, row, result as *mut _);
+    // SAFETY: a stub was called.
+    unsafe { observe(slot, (receiver, fifth), run) };
 }
 
-/// Calls the method, with vector registers only where its stub saved them.
+/// Runs the method and records the call, if it is the outermost of its kind on this thread. An
+/// exception that passes ends the call, as failed.
 ///
 /// # Safety
-/// As for [`invoke`].
+/// The stub of `slot` was called; `arguments` are the first (the receiver) and the fifth.
 #[inline(always)]
-unsafe fn run(number: u64, frame: *mut Frame, real: *const (), words: usize) {
-    if stub::is_plain(number as usize) {
-        // SAFETY: passed on.
-        unsafe { invoke_plain(frame, real, words) };
+unsafe fn observe(
+    slot: &'static Slot,
+    arguments: (u64, u64),
+    run: impl FnOnce() -> Words,
+) -> Words {
+    // SAFETY: as promised.
+    let row = unsafe { slot.row() };
+    let local = local();
+    let result = if !local.enter_method(slot.index()) {
+        run()
+    } else if row.special == Special::Count {
+        let call = Counted { slot, local };
+        let result = run();
+        ManuallyDrop::new(call).end(false);
+        result
     } else {
-        // SAFETY: passed on.
-        unsafe { invoke(frame, real, words) };
+        let call = Timed {
+            slot,
+            scope: Scope::enter(&row.call),
+            local,
+            receiver: ObjectId(arguments.0),
+        };
+        if row.special != Special::None && call.scope.is_some() {
+            // SAFETY: these are the arguments of that method.
+            unsafe { before(row, arguments.0, arguments.1) };
+        }
+        let result = run();
+        ManuallyDrop::new(call).end(false);
+        result
+    };
+    classes::given(slot, result.0 as *mut _);
+    result
+}
+
+// Both are ended in place and dropped by exceptions only, and read the slot again rather than keep
+// what it says: so their parts stay in registers.
+
+/// The outermost call of a method that is only counted.
+struct Counted {
+    slot: &'static Slot,
+    local: &'static Local,
+}
+
+impl Counted {
+    #[inline(always)]
+    fn end(&self, failed: bool) {
+        self.local.leave_method(self.slot.index());
+        // SAFETY: the stub was called.
+        scope::count(unsafe { &self.slot.row().call }, failed);
     }
 }
 
+impl Drop for Counted {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.end(true);
+    }
+}
+
+/// The outermost call of any other method.
+struct Timed {
+    slot: &'static Slot,
+    local: &'static Local,
+    scope: Option<Scope>,
+    receiver: ObjectId,
+}
+
+impl Timed {
+    #[inline(always)]
+    fn end(&mut self, failed: bool) {
+        if let Some(scope) = self.scope.take() {
+            scope.leave_here(self.receiver, failed);
+        }
+        self.local.leave_method(self.slot.index());
+    }
+}
+
+impl Drop for Timed {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.end(true);
+    }
+}
+
+/// What a hook does besides recording, before the method.
+///
 /// # Safety
-/// `frame` holds the arguments of `row`'s method.
-#[cold]
-unsafe fn before(row: &'static Row, frame: *mut Frame) {
-    // SAFETY: the stub's frame.
-    let ints = unsafe { (*frame).ints };
+/// `receiver` and `options` are the first and the fifth argument of `row`'s method.
+#[inline(always)]
+unsafe fn before(row: &'static Row, receiver: u64, options: u64) {
     match row.special {
         Special::None | Special::Count => {}
         // SAFETY: the receiver is a command buffer.
-        Special::Commit => unsafe { times::of_buffer(row, ints[0] as *mut _) },
+        Special::Commit => unsafe { times::of_buffer(row, receiver as *mut _) },
         // SAFETY: the receiver is a queue, the last argument null or commit options.
-        Special::Commit4 => unsafe { times::of_options(row, ints[0], ints[4] as *mut _) },
+        Special::Commit4 => unsafe { times::of_options(row, receiver, options as *mut _) },
     }
 }
-
-const _: () = assert!(size_of::<Role>() == 4);

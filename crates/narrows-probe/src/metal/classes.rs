@@ -7,6 +7,7 @@
 
 use super::rows::{KERNEL, NAMED, NOTHING, Role, Row};
 use super::runtime::{self, Class, Id, Selector};
+use super::slots::Slot;
 use super::table::{COUNT, TABLE};
 use super::{encoding, slots, stub};
 use crate::base::scope;
@@ -62,12 +63,15 @@ pub(super) fn appeared() {
     }
 }
 
-/// Row `index` gave `object`, which is used as `row.gives`.
+/// The method of `slot` gave `object`, which is used as its row says.
 #[inline(always)]
-pub(super) fn given(index: usize, row: &Row, object: Id) {
+pub(super) fn given(slot: &Slot, object: Id) {
+    // SAFETY: the stub was called.
+    let row = unsafe { slot.row() };
     if row.gives == NOTHING || object.is_null() {
         return;
     }
+    let index = slot.index();
     // SAFETY: the method's result is an object, and a stub was called, so the runtime is ready.
     let class = unsafe { runtime::class_of(object) };
     let same = LAST
@@ -215,8 +219,7 @@ fn install(class: Class, index: usize, row: &'static Row) {
     }
     // SAFETY: the runtime's C string, which lives as long as the method.
     let own = unsafe { CStr::from_ptr(types) }.to_bytes();
-    let stub = encoding::stack_words(own)
-        .map(|words| (words, !encoding::has_vectors(own)))
+    let stub = encoding::passing(own)
         .and_then(|passing| slots::claim(class as usize, index, code, passing));
     let Some(stub) = stub else {
         LEFT.fetch_add(1, Ordering::Relaxed);

@@ -3,26 +3,33 @@
 //! Only as much is read as a stub needs: whether the result is a structure, which may be returned
 //! through a hidden argument, and a bound on the words that arguments take.
 
+use super::stub::{IN_REGISTERS, Kind};
+
 /// Words of arguments that a stub passes on at most.
 pub(super) const MOST_WORDS: usize = 16;
 
-/// Integer argument registers of this processor.
-#[cfg(target_arch = "x86_64")]
-const REGISTERS: usize = 6;
-/// Integer argument registers of this processor.
-#[cfg(target_arch = "aarch64")]
-const REGISTERS: usize = 8;
-
 /// Does the method take or give something in vector registers?
-pub(super) fn has_vectors(encoding: &[u8]) -> bool {
+fn has_vectors(encoding: &[u8]) -> bool {
     // A letter inside a name does no harm: the method gets a stub that can do more.
     encoding.iter().any(|byte| b"fdD[(".contains(byte))
 }
 
-/// How many words a stub has to copy from the caller's stack: at least as many as there are
-/// arguments on it. `None`: the method cannot be hooked (it returns a structure, has too many
-/// arguments, or the encoding is not understood).
-pub(super) fn stack_words(encoding: &[u8]) -> Option<usize> {
+/// The kind of stub that the method needs, and how many words that has to copy from the caller's
+/// stack: at least as many as there are arguments on it. `None`: the method cannot be hooked (it
+/// returns a structure, has too many arguments, or the encoding is not understood).
+pub(super) fn passing(encoding: &[u8]) -> Option<(Kind, usize)> {
+    let words = stack_words(encoding)?;
+    let kind = if has_vectors(encoding) {
+        Kind::Vectors
+    } else if words > 0 {
+        Kind::Stack
+    } else {
+        Kind::Registers
+    };
+    Some((kind, words))
+}
+
+fn stack_words(encoding: &[u8]) -> Option<usize> {
     let mut rest = Types(encoding);
     let result = rest.next()?;
     if matches!(result.first(), Some(b'{' | b'(' | b'[' | b'D')) {
@@ -38,7 +45,7 @@ pub(super) fn stack_words(encoding: &[u8]) -> Option<usize> {
     if !rest.0.is_empty() || !(2..=MOST_WORDS).contains(&words) {
         return None;
     }
-    Some(if on_stack || words > REGISTERS {
+    Some(if on_stack || words > IN_REGISTERS {
         words
     } else {
         0
@@ -148,7 +155,8 @@ fn words_of(kind: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{REGISTERS, agrees, has_vectors, stack_words};
+    use super::{agrees, has_vectors, passing, stack_words};
+    use crate::metal::stub::Kind;
     use crate::metal::table::TABLE;
     use std::collections::BTreeMap;
 
@@ -162,10 +170,24 @@ mod tests {
             Some(0)
         );
         assert_eq!(stack_words(b"v40@0:8@16{_NSRange=QQ}24"), Some(0));
-        let seven = stack_words(b"v56@0:8@16Q24@32Q40Q48").expect("seven words");
-        assert_eq!(seven, if REGISTERS < 7 { 7 } else { 0 });
+        assert_eq!(stack_words(b"v48@0:8@16Q24@32Q40"), Some(0));
+        assert_eq!(stack_words(b"v56@0:8@16Q24@32Q40Q48"), Some(7));
         assert_eq!(stack_words(b"Vv24@0:8r^v16"), Some(0));
         assert_eq!(stack_words(b"d28@0:8f16d20"), Some(0));
+    }
+
+    #[test]
+    fn the_kind_of_stub() {
+        assert_eq!(passing(b"v16@0:8"), Some((Kind::Registers, 0)));
+        assert_eq!(
+            passing(b"v64@0:8{?=QQQ}16{?=QQQ}40"),
+            Some((Kind::Stack, 8))
+        );
+        assert_eq!(passing(b"d16@0:8"), Some((Kind::Vectors, 0)));
+        let few = |row: &&super::super::rows::Row| {
+            passing(row.encoding.as_bytes()).expect("can be hooked").0 == Kind::Registers
+        };
+        assert_eq!(TABLE.len() - TABLE.iter().filter(few).count(), 13 + 6);
     }
 
     #[test]

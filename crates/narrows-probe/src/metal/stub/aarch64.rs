@@ -1,6 +1,6 @@
 //! The AArch64 stubs (AAPCS64 and Apple's form of it). Not kept: scalable vector registers.
 
-use super::super::call::called;
+use super::super::call::{called, called_with};
 
 /// What a stub saves; the assembly below writes it by offset.
 #[repr(C)]
@@ -18,7 +18,7 @@ pub(in crate::metal) struct Frame {
     /// Padding (216).
     _padding: u64,
     /// Integer results (224, 232).
-    pub(in crate::metal) result: [u64; 2],
+    pub(in crate::metal) result: super::Words,
     /// Vector results (240 to 288).
     result_vectors: [[u8; 16]; 4],
 }
@@ -36,31 +36,64 @@ pub(super) unsafe extern "C-unwind" fn stubs() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         ".set narrows_metal_index, 0",
-        ".rept {plain}",
+        ".rept {registers}",
         "hint #34",
         "movz w17, #narrows_metal_index",
-        "b {plain_body}",
+        "b {registers_body}",
         "nop",
         ".set narrows_metal_index, narrows_metal_index + 1",
         ".endr",
-        ".rept {others}",
+        ".rept {stack}",
         "hint #34",
         "movz w17, #narrows_metal_index",
-        "b {body}",
+        "b {stack_body}",
+        "nop",
+        ".set narrows_metal_index, narrows_metal_index + 1",
+        ".endr",
+        ".rept {vectors}",
+        "hint #34",
+        "movz w17, #narrows_metal_index",
+        "b {vectors_body}",
         "nop",
         ".set narrows_metal_index, narrows_metal_index + 1",
         ".endr",
         ".cfi_endproc",
-        plain = const super::PLAIN,
-        others = const super::STUBS - super::PLAIN,
-        plain_body = sym plain_body,
-        body = sym body,
+        registers = const super::STACK,
+        stack = const super::VECTORS - super::STACK,
+        vectors = const super::STUBS - super::VECTORS,
+        registers_body = sym registers_body,
+        stack_body = sym stack_body,
+        vectors_body = sym vectors_body,
     );
 }
 
-/// What the other stubs jump to, with their number in `x17`.
+/// What the stubs of methods with a few integers jump to, with their number in `x17`: it becomes a
+/// seventh argument.
 #[unsafe(naked)]
-unsafe extern "C-unwind" fn body() {
+unsafe extern "C-unwind" fn registers_body() {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        "stp x29, x30, [sp, #-16]!",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset x29, -16",
+        ".cfi_offset x30, -8",
+        "mov x29, sp",
+        ".cfi_def_cfa x29, 16",
+        "mov x6, x17",
+        "bl {called}",
+        "ldp x29, x30, [sp], #16",
+        ".cfi_def_cfa sp, 0",
+        ".cfi_restore x29",
+        ".cfi_restore x30",
+        "ret",
+        ".cfi_endproc",
+        called = sym called_with,
+    );
+}
+
+/// What the stubs of methods with vector registers jump to, with their number in `x17`.
+#[unsafe(naked)]
+unsafe extern "C-unwind" fn vectors_body() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         "stp x29, x30, [sp, #-16]!",
@@ -97,9 +130,10 @@ unsafe extern "C-unwind" fn body() {
     );
 }
 
-/// What the plain stubs jump to, with their number in `x17`: as [`body`], without vector registers.
+/// What the stubs of methods with stack arguments jump to, with their number in `x17`: as
+/// [`vectors_body`], without vector registers.
 #[unsafe(naked)]
-unsafe extern "C-unwind" fn plain_body() {
+unsafe extern "C-unwind" fn stack_body() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         "stp x29, x30, [sp, #-16]!",

@@ -1,10 +1,17 @@
 //! Stubs that stand in the place of methods: any arguments, any result.
 //!
-//! A stub saves what a caller may pass in registers and calls [`called`](super::call::called),
-//! which calls the method through [`invoke`] with all of it in place again. Between the two is
-//! Rust, so that an exception that passes is seen and what has to be undone is undone. Integer,
-//! vector and stack arguments, both integer and the first vector results, and the frame pointer
-//! chain are as without the stub.
+//! Between a stub and its method is Rust, so that an exception that passes is seen and what has to
+//! be undone is undone. There are three kinds of stub, by what the method's arguments need:
+//!
+//! - [`Kind::Registers`], nearly all: a few integers. They go to
+//!   [`called_with`](super::call::called_with) and on to the method as arguments of functions.
+//! - [`Kind::Stack`]: more integers. The stub saves the registers in a frame for
+//!   [`called`](super::call::called), which calls the method through [`invoke_plain`] with all of it
+//!   in place again.
+//! - [`Kind::Vectors`]: the same with vector registers, through [`invoke`].
+//!
+//! Integer, vector and stack arguments, both integer and the first vector results, and the frame
+//! pointer chain are as without the stub.
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -18,18 +25,48 @@ use x86_64 as processor;
 
 pub(super) use processor::{Frame, invoke, invoke_plain};
 
+/// What a method needs to be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// At most [`IN_REGISTERS`] words of arguments, none of them in vector registers or on the stack.
+    Registers,
+    /// More words, none in vector registers.
+    Stack,
+    /// Arguments or a result in vector registers.
+    Vectors,
+}
+
+/// Integer argument registers that [`Kind::Registers`] passes on.
+pub(super) const IN_REGISTERS: usize = 6;
+
 /// Stubs in the library: methods that are hooked, over all classes.
 pub(super) const STUBS: usize = 1024;
+/// The first of [`Kind::Stack`]; before it are those of [`Kind::Registers`].
+const STACK: usize = 704;
+/// The first of [`Kind::Vectors`].
+const VECTORS: usize = 896;
 
-/// The first so many leave vector registers alone: for methods without such arguments and results,
-/// which is nearly all of them.
-pub(super) const PLAIN: usize = 896;
-
-/// Whether stub `index` is one of those.
-#[inline(always)]
-pub(super) fn is_plain(index: usize) -> bool {
-    index < PLAIN
+impl Kind {
+    /// The stubs of this kind.
+    pub(super) const fn stubs(self) -> core::ops::Range<usize> {
+        match self {
+            Kind::Registers => 0..STACK,
+            Kind::Stack => STACK..VECTORS,
+            Kind::Vectors => VECTORS..STUBS,
+        }
+    }
 }
+
+/// Whether the method of stub `index`, which has a frame, needs its vector registers.
+#[inline(always)]
+pub(super) fn has_vectors(index: usize) -> bool {
+    index >= VECTORS
+}
+
+/// What a method returns in integer registers: the C ABI's form of two words.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Words(pub(super) u64, u64);
 
 /// Distance between two stubs.
 const STUB_BYTES: usize = 16;

@@ -1,6 +1,6 @@
 //! The x86-64 (System V) stubs. Not kept: upper halves of `ymm` arguments, `x87` results.
 
-use super::super::call::called;
+use super::super::call::{called, called_with};
 
 /// What a stub saves; the assembly below writes it by offset.
 #[repr(C)]
@@ -18,7 +18,7 @@ pub(in crate::metal) struct Frame {
     /// Padding (200).
     _padding: u64,
     /// Integer results (208, 216).
-    pub(in crate::metal) result: [u64; 2],
+    pub(in crate::metal) result: super::Words,
     /// Vector results (224, 240).
     result_vectors: [[u8; 16]; 2],
 }
@@ -36,35 +36,70 @@ pub(super) unsafe extern "C-unwind" fn stubs() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         ".set .Lnarrows_metal_index, 0",
-        ".rept {plain}",
+        ".rept {registers}",
         "endbr64",
         ".byte 0x41, 0xbb",
         ".long .Lnarrows_metal_index",
         ".byte 0xe9",
-        ".long {plain_body} - . - 4",
+        ".long {registers_body} - . - 4",
         "nop",
         ".set .Lnarrows_metal_index, .Lnarrows_metal_index + 1",
         ".endr",
-        ".rept {others}",
+        ".rept {stack}",
         "endbr64",
         ".byte 0x41, 0xbb",
         ".long .Lnarrows_metal_index",
         ".byte 0xe9",
-        ".long {body} - . - 4",
+        ".long {stack_body} - . - 4",
+        "nop",
+        ".set .Lnarrows_metal_index, .Lnarrows_metal_index + 1",
+        ".endr",
+        ".rept {vectors}",
+        "endbr64",
+        ".byte 0x41, 0xbb",
+        ".long .Lnarrows_metal_index",
+        ".byte 0xe9",
+        ".long {vectors_body} - . - 4",
         "nop",
         ".set .Lnarrows_metal_index, .Lnarrows_metal_index + 1",
         ".endr",
         ".cfi_endproc",
-        plain = const super::PLAIN,
-        others = const super::STUBS - super::PLAIN,
-        plain_body = sym plain_body,
-        body = sym body,
+        registers = const super::STACK,
+        stack = const super::VECTORS - super::STACK,
+        vectors = const super::STUBS - super::VECTORS,
+        registers_body = sym registers_body,
+        stack_body = sym stack_body,
+        vectors_body = sym vectors_body,
     );
 }
 
-/// What the other stubs jump to, with their number in `r11`.
+/// What the stubs of methods with a few integers jump to, with their number in `r11`: it becomes a
+/// seventh argument.
 #[unsafe(naked)]
-unsafe extern "C-unwind" fn body() {
+unsafe extern "C-unwind" fn registers_body() {
+    core::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        // Twice: the stack stays aligned.
+        "push r11",
+        "push r11",
+        "call {called}",
+        "leave",
+        ".cfi_def_cfa rsp, 8",
+        ".cfi_restore rbp",
+        "ret",
+        ".cfi_endproc",
+        called = sym called_with,
+    );
+}
+
+/// What the stubs of methods with vector registers jump to, with their number in `r11`.
+#[unsafe(naked)]
+unsafe extern "C-unwind" fn vectors_body() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -106,9 +141,10 @@ unsafe extern "C-unwind" fn body() {
     );
 }
 
-/// What the plain stubs jump to, with their number in `r11`: as [`body`], without vector registers.
+/// What the stubs of methods with stack arguments jump to, with their number in `r11`: as
+/// [`vectors_body`], without vector registers.
 #[unsafe(naked)]
-unsafe extern "C-unwind" fn plain_body() {
+unsafe extern "C-unwind" fn stack_body() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         "push rbp",
