@@ -132,12 +132,15 @@ impl Scope {
     #[inline(always)]
     pub(crate) fn leave_here(self, object: ObjectId, failed: bool) {
         let end = Ticks::now();
-        self.local.inside(|| {
-            self.handle.leave_call(self.previous());
-            self.handle
-                .call(self.call(), self.start, end, object, failed);
+        // Found again rather than kept: registers are scarce around the call.
+        let local = local();
+        // SAFETY: there is a scope, so the thread was `Ready`.
+        let handle = unsafe { local.handle() };
+        local.inside(|| {
+            handle.leave_call(self.previous());
+            handle.call(self.call(), self.start, end, object, failed);
         });
-        cpu::sample_if_due(self.local, self.handle, end);
+        cpu::sample_if_due(local, handle, end);
     }
 
     /// Like [`Scope::leave`], statistics only: for calls too frequent for the timeline.

@@ -8,7 +8,7 @@ use super::slots::{self, Slot};
 use super::stub::{self, Frame, Words, invoke, invoke_plain};
 use super::table::COUNT;
 use super::{classes, times};
-use crate::base::local::{Local, METHODS, local};
+use crate::base::local::{METHODS, local};
 use crate::base::{Scope, scope};
 use core::mem::ManuallyDrop;
 use narrows_trace::ObjectId;
@@ -75,80 +75,112 @@ unsafe fn observe(
 ) -> Words {
     // SAFETY: as promised.
     let row = unsafe { slot.row() };
-    let local = local();
-    let result = if !local.enter_method(slot.index()) {
+    let result = if !local().enter_method(slot.index()) {
         run()
     } else if row.special == Special::Count {
-        let call = Counted { slot, local };
+        let guard = Counted { slot };
         let result = run();
-        ManuallyDrop::new(call).end(false);
+        core::mem::forget(guard);
+        counted(slot, false);
         result
-    } else {
-        let call = Timed {
-            slot,
-            scope: Scope::enter(&row.call),
-            local,
-            receiver: ObjectId(arguments.0),
-        };
-        if row.special != Special::None && call.scope.is_some() {
+    } else if let Some(scope) = Scope::enter(&row.call) {
+        if row.special != Special::None {
             // SAFETY: these are the arguments of that method.
             unsafe { before(row, arguments.0, arguments.1) };
         }
+        let guard = Timed {
+            slot,
+            scope: ManuallyDrop::new(scope),
+            receiver: ObjectId(arguments.0),
+        };
         let result = run();
-        ManuallyDrop::new(call).end(false);
+        ManuallyDrop::new(guard).end(false);
+        result
+    } else {
+        let guard = Passed { slot };
+        let result = run();
+        core::mem::forget(guard);
+        local().leave_method(slot.index());
         result
     };
     classes::given(slot, result.0 as *mut _);
     result
 }
 
-// Both are ended in place and dropped by exceptions only, and read the slot again rather than keep
-// what it says: so their parts stay in registers.
-
-/// The outermost call of a method that is only counted.
-struct Counted {
-    slot: &'static Slot,
-    local: &'static Local,
+/// The outermost call of a method that is only counted has ended.
+#[inline(always)]
+fn counted(slot: &'static Slot, failed: bool) {
+    local().leave_method(slot.index());
+    // SAFETY: the stub was called.
+    scope::count(unsafe { &slot.row().call }, failed);
 }
 
-impl Counted {
-    #[inline(always)]
-    fn end(&self, failed: bool) {
-        self.local.leave_method(self.slot.index());
-        // SAFETY: the stub was called.
-        scope::count(unsafe { &self.slot.row().call }, failed);
-    }
+// What an exception undoes. Nothing else drops these, so that their parts can stay in registers:
+// the destructors are small enough to vanish, and the work is elsewhere.
+
+/// A method that is only counted.
+struct Counted {
+    slot: &'static Slot,
 }
 
 impl Drop for Counted {
     #[inline(always)]
     fn drop(&mut self) {
-        self.end(true);
+        #[cold]
+        #[inline(never)]
+        fn thrown(slot: &'static Slot) {
+            counted(slot, true);
+        }
+        thrown(self.slot);
     }
 }
 
-/// The outermost call of any other method.
+/// A method that is not recorded.
+struct Passed {
+    slot: &'static Slot,
+}
+
+impl Drop for Passed {
+    #[inline(always)]
+    fn drop(&mut self) {
+        local().leave_method(self.slot.index());
+    }
+}
+
+/// A method that is timed.
 struct Timed {
     slot: &'static Slot,
-    local: &'static Local,
-    scope: Option<Scope>,
+    scope: ManuallyDrop<Scope>,
     receiver: ObjectId,
 }
 
 impl Timed {
+    /// Once, at the end.
     #[inline(always)]
     fn end(&mut self, failed: bool) {
-        if let Some(scope) = self.scope.take() {
-            scope.leave_here(self.receiver, failed);
-        }
-        self.local.leave_method(self.slot.index());
+        local().leave_method(self.slot.index());
+        // SAFETY: never used again.
+        let scope = unsafe { ManuallyDrop::take(&mut self.scope) };
+        scope.leave_here(self.receiver, failed);
     }
 }
 
 impl Drop for Timed {
     #[inline(always)]
     fn drop(&mut self) {
-        self.end(true);
+        #[cold]
+        #[inline(never)]
+        fn thrown(slot: &'static Slot, scope: ManuallyDrop<Scope>, receiver: ObjectId) {
+            let guard = Timed {
+                slot,
+                scope,
+                receiver,
+            };
+            ManuallyDrop::new(guard).end(true);
+        }
+        // SAFETY: never used again.
+        let scope = unsafe { ManuallyDrop::take(&mut self.scope) };
+        thrown(self.slot, ManuallyDrop::new(scope), self.receiver);
     }
 }
 
