@@ -5,7 +5,7 @@
 
 use super::rows::{Row, Special};
 use super::slots::{self, Slot};
-use super::stub::{self, Frame, Words, invoke, invoke_plain};
+use super::stub::{Frame, Words, invoke};
 use super::table::COUNT;
 use super::{classes, times};
 use crate::base::local::{METHODS, local};
@@ -36,7 +36,7 @@ pub(super) unsafe extern "C-unwind" fn called_with(
     unsafe { observe(slot, (a, e), || real(a, b, c, d, e, f)) }
 }
 
-/// Called by all other stubs.
+/// Called by the stubs that save a frame.
 ///
 /// # Safety
 /// `frame` is the stub's, with its number and the arguments filled in.
@@ -48,13 +48,8 @@ pub(super) unsafe extern "C-unwind" fn called(frame: *mut Frame) {
     let (receiver, fifth) = (ints[0], ints[4]);
     let slot = slots::slot(number);
     let run = || {
-        if stub::has_vectors(number) {
-            // SAFETY: the frame is the stub's, and the slot says how many words are needed.
-            unsafe { invoke(frame, slot.real(), slot.words()) };
-        } else {
-            // SAFETY: likewise, and there is nothing in vector registers.
-            unsafe { invoke_plain(frame, slot.real(), slot.words()) };
-        }
+        // SAFETY: the frame is the stub's, and the slot says how many words are needed.
+        unsafe { invoke(frame, slot.real(), slot.words()) };
         // SAFETY: `invoke` wrote the result.
         unsafe { (*frame).result }
     };
@@ -68,7 +63,7 @@ pub(super) unsafe extern "C-unwind" fn called(frame: *mut Frame) {
 /// # Safety
 /// The stub of `slot` was called; `arguments` are the first (the receiver) and the fifth.
 #[inline(always)]
-unsafe fn observe(
+pub(super) unsafe fn observe(
     slot: &'static Slot,
     arguments: (u64, u64),
     run: impl FnOnce() -> Words,

@@ -3,7 +3,7 @@
 //! Only as much is read as a stub needs: whether the result is a structure, which may be returned
 //! through a hidden argument, and a bound on the words that arguments take.
 
-use super::stub::{IN_REGISTERS, Kind};
+use super::stub::{IN_REGISTERS, Kind, ON_STACK, REGISTERS};
 
 /// Words of arguments that a stub passes on at most.
 pub(super) const MOST_WORDS: usize = 16;
@@ -14,42 +14,59 @@ fn has_vectors(encoding: &[u8]) -> bool {
     encoding.iter().any(|byte| b"fdD[(".contains(byte))
 }
 
-/// The kind of stub that the method needs, and how many words that has to copy from the caller's
-/// stack: at least as many as there are arguments on it. `None`: the method cannot be hooked (it
-/// returns a structure, has too many arguments, or the encoding is not understood).
+/// The kind of stub that the method needs, and how many words that copies from the caller's stack.
+/// `None`: the method cannot be hooked (it returns a structure, has too many arguments, or the
+/// encoding is not understood).
 pub(super) fn passing(encoding: &[u8]) -> Option<(Kind, usize)> {
-    let words = stack_words(encoding)?;
-    let kind = if has_vectors(encoding) {
-        Kind::Vectors
-    } else if words > 0 {
-        Kind::Stack
-    } else {
-        Kind::Registers
-    };
-    Some((kind, words))
-}
-
-fn stack_words(encoding: &[u8]) -> Option<usize> {
     let mut rest = Types(encoding);
     let result = rest.next()?;
     if matches!(result.first(), Some(b'{' | b'(' | b'[' | b'D')) {
         return None;
     }
-    let (mut words, mut on_stack) = (0, false);
+    let (mut words, mut used, mut on_stack) = (0, 0, 0);
     for kind in &mut rest {
         let size = words_of(kind)?;
         words += size;
-        // Structures of more than two words are passed on the stack, whatever registers are free.
-        on_stack |= size > 2;
+        let (in_registers, beside) = places(size, used);
+        used += in_registers;
+        on_stack += beside;
     }
     if !rest.0.is_empty() || !(2..=MOST_WORDS).contains(&words) {
         return None;
     }
-    Some(if on_stack || words > IN_REGISTERS {
-        words
+    Some(if has_vectors(encoding) || on_stack > ON_STACK {
+        // Which of them are on the stack is not asked: at most all.
+        let any = on_stack > 0 || words > REGISTERS;
+        (Kind::Any, if any { words } else { 0 })
+    } else if on_stack > 0 || used > IN_REGISTERS {
+        (Kind::Stack, on_stack)
     } else {
-        0
+        (Kind::Registers, 0)
     })
+}
+
+/// Where an argument of so many words goes when so many registers are used: registers that it
+/// takes, words on the stack.
+#[cfg(target_arch = "x86_64")]
+fn places(size: usize, used: usize) -> (usize, usize) {
+    if size <= 2 && used + size <= REGISTERS {
+        (size, 0)
+    } else {
+        (0, size)
+    }
+}
+
+/// Where an argument of so many words goes when so many registers are used: registers that it
+/// takes, words on the stack. Large ones are passed by their address, and after the first that
+/// finds no register none gets any.
+#[cfg(target_arch = "aarch64")]
+fn places(size: usize, used: usize) -> (usize, usize) {
+    let size = if size > 2 { 1 } else { size };
+    if used + size <= REGISTERS {
+        (size, 0)
+    } else {
+        (REGISTERS - used, size)
+    }
 }
 
 /// Does the method's own encoding say the same as the table's? Digits and qualifiers do not count,
@@ -155,39 +172,49 @@ fn words_of(kind: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{agrees, has_vectors, passing, stack_words};
+    use super::{agrees, has_vectors, passing};
     use crate::metal::stub::Kind;
     use crate::metal::table::TABLE;
     use std::collections::BTreeMap;
 
     #[test]
     fn what_has_to_be_copied() {
-        assert_eq!(stack_words(b"v16@0:8"), Some(0));
-        assert_eq!(stack_words(b"@24@0:8@\"NSString\"16"), Some(0));
-        assert_eq!(stack_words(b"v64@0:8{?=QQQ}16{?=QQQ}40"), Some(8));
-        assert_eq!(
-            stack_words(b"v24@0:8@?<v@?@\"<MTLCommandBuffer>\">16"),
-            Some(0)
-        );
-        assert_eq!(stack_words(b"v40@0:8@16{_NSRange=QQ}24"), Some(0));
-        assert_eq!(stack_words(b"v48@0:8@16Q24@32Q40"), Some(0));
-        assert_eq!(stack_words(b"v56@0:8@16Q24@32Q40Q48"), Some(7));
-        assert_eq!(stack_words(b"Vv24@0:8r^v16"), Some(0));
-        assert_eq!(stack_words(b"d28@0:8f16d20"), Some(0));
+        let few = Some((Kind::Registers, 0));
+        assert_eq!(passing(b"v16@0:8"), few);
+        assert_eq!(passing(b"@24@0:8@\"NSString\"16"), few);
+        assert_eq!(passing(b"v24@0:8@?<v@?@\"<MTLCommandBuffer>\">16"), few);
+        assert_eq!(passing(b"v40@0:8@16{_NSRange=QQ}24"), few);
+        assert_eq!(passing(b"v48@0:8@16Q24@32Q40"), few);
+        assert_eq!(passing(b"Vv24@0:8r^v16"), few);
+        assert_eq!(passing(b"d28@0:8f16d20"), Some((Kind::Any, 0)));
+        assert_eq!(passing(b"d@:fd{?=QQQQQQ}QQ"), Some((Kind::Any, 12)));
     }
 
     #[test]
-    fn the_kind_of_stub() {
-        assert_eq!(passing(b"v16@0:8"), Some((Kind::Registers, 0)));
+    #[cfg(target_arch = "x86_64")]
+    fn what_is_on_the_stack() {
+        let stack = |words| Some((Kind::Stack, words));
+        assert_eq!(passing(b"v56@0:8@16Q24@32Q40Q48"), stack(1));
+        // Structures of more than two words, whatever registers are free; what follows takes them.
+        assert_eq!(passing(b"v64@0:8{?=QQQ}16{?=QQQ}40"), stack(6));
+        assert_eq!(passing(b"v@:{?=QQQ}QQQQ"), stack(3));
+        // A pair is not split.
+        assert_eq!(passing(b"v@:QQQ{?=QQ}Q"), stack(2));
+        assert_eq!(passing(b"v@:{?=QQQQ}{?=QQQ}"), Some((Kind::Any, 9)));
+    }
+
+    #[test]
+    #[cfg(target_arch = "aarch64")]
+    fn what_is_on_the_stack() {
+        let stack = |words| Some((Kind::Stack, words));
+        assert_eq!(passing(b"v56@0:8@16Q24@32Q40Q48"), stack(0));
         assert_eq!(
             passing(b"v64@0:8{?=QQQ}16{?=QQQ}40"),
-            Some((Kind::Stack, 8))
+            Some((Kind::Registers, 0))
         );
-        assert_eq!(passing(b"d16@0:8"), Some((Kind::Vectors, 0)));
-        let few = |row: &&super::super::rows::Row| {
-            passing(row.encoding.as_bytes()).expect("can be hooked").0 == Kind::Registers
-        };
-        assert_eq!(TABLE.len() - TABLE.iter().filter(few).count(), 13 + 6);
+        assert_eq!(passing(b"v@:QQQQQQQ"), stack(1));
+        // A pair is not split, and nothing goes into registers after it.
+        assert_eq!(passing(b"v@:QQQQQ{?=QQ}Q"), stack(3));
     }
 
     #[test]
@@ -213,7 +240,7 @@ mod tests {
             b"v@:[4Q]",
         ] {
             assert_eq!(
-                stack_words(encoding),
+                passing(encoding),
                 None,
                 "{:?}",
                 encoding.escape_ascii().to_string()
@@ -225,7 +252,7 @@ mod tests {
     fn every_row_can_be_hooked() {
         for row in &TABLE {
             assert!(
-                stack_words(row.encoding.as_bytes()).is_some(),
+                passing(row.encoding.as_bytes()).is_some(),
                 "{}",
                 row.call.name()
             );

@@ -1,6 +1,12 @@
 //! The AArch64 stubs (AAPCS64 and Apple's form of it). Not kept: scalable vector registers.
 
-use super::super::call::{called, called_with};
+use super::super::call::{called, called_with, observe};
+use super::super::slots;
+use super::Words;
+use core::mem::transmute;
+
+/// Integer argument registers of this processor.
+pub(in crate::metal) const REGISTERS: usize = 8;
 
 /// What a stub saves; the assembly below writes it by offset.
 #[repr(C)]
@@ -18,7 +24,7 @@ pub(in crate::metal) struct Frame {
     /// Padding (216).
     _padding: u64,
     /// Integer results (224, 232).
-    pub(in crate::metal) result: super::Words,
+    pub(in crate::metal) result: Words,
     /// Vector results (240 to 288).
     result_vectors: [[u8; 16]; 4],
 }
@@ -50,20 +56,20 @@ pub(super) unsafe extern "C-unwind" fn stubs() {
         "nop",
         ".set narrows_metal_index, narrows_metal_index + 1",
         ".endr",
-        ".rept {vectors}",
+        ".rept {any}",
         "hint #34",
         "movz w17, #narrows_metal_index",
-        "b {vectors_body}",
+        "b {any_body}",
         "nop",
         ".set narrows_metal_index, narrows_metal_index + 1",
         ".endr",
         ".cfi_endproc",
         registers = const super::STACK,
-        stack = const super::VECTORS - super::STACK,
-        vectors = const super::STUBS - super::VECTORS,
+        stack = const super::ANY - super::STACK,
+        any = const super::STUBS - super::ANY,
         registers_body = sym registers_body,
         stack_body = sym stack_body,
-        vectors_body = sym vectors_body,
+        any_body = sym any_body,
     );
 }
 
@@ -91,9 +97,9 @@ unsafe extern "C-unwind" fn registers_body() {
     );
 }
 
-/// What the stubs of methods with vector registers jump to, with their number in `x17`.
+/// What the stubs of all other methods jump to, with their number in `x17`.
 #[unsafe(naked)]
-unsafe extern "C-unwind" fn vectors_body() {
+unsafe extern "C-unwind" fn any_body() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         "stp x29, x30, [sp, #-16]!",
@@ -130,8 +136,8 @@ unsafe extern "C-unwind" fn vectors_body() {
     );
 }
 
-/// What the stubs of methods with stack arguments jump to, with their number in `x17`: as
-/// [`vectors_body`], without vector registers.
+/// What the stubs of methods with stack arguments jump to, with their number in `x17`: it and the
+/// place of those arguments become further ones.
 #[unsafe(naked)]
 unsafe extern "C-unwind" fn stack_body() {
     core::arch::naked_asm!(
@@ -142,17 +148,9 @@ unsafe extern "C-unwind" fn stack_body() {
         ".cfi_offset x30, -8",
         "mov x29, sp",
         ".cfi_def_cfa x29, 16",
-        "sub sp, sp, #304",
-        "stp x0, x1, [sp, #0]",
-        "stp x2, x3, [sp, #16]",
-        "stp x4, x5, [sp, #32]",
-        "stp x6, x7, [sp, #48]",
         "add x16, x29, #16",
-        "stp x17, x16, [sp, #192]",
-        "str x8, [sp, #208]",
-        "mov x0, sp",
+        "stp x17, x16, [sp, #-16]!",
         "bl {called}",
-        "ldp x0, x1, [sp, #224]",
         "mov sp, x29",
         "ldp x29, x30, [sp], #16",
         ".cfi_def_cfa sp, 0",
@@ -160,8 +158,104 @@ unsafe extern "C-unwind" fn stack_body() {
         ".cfi_restore x30",
         "ret",
         ".cfi_endproc",
-        called = sym called,
+        called = sym called_on_stack,
     );
+}
+
+/// What [`stack_body`] calls. The stack is copied in pairs, as it is aligned: never beyond what the
+/// caller has laid there.
+///
+/// # Safety
+/// By it.
+unsafe extern "C-unwind" fn called_on_stack(
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    e: u64,
+    f: u64,
+    g: u64,
+    h: u64,
+    number: u64,
+    stack: *const [u64; super::ON_STACK],
+) -> Words {
+    type Two =
+        unsafe extern "C-unwind" fn(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64) -> Words;
+    type Four = unsafe extern "C-unwind" fn(
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+    ) -> Words;
+    type Six = unsafe extern "C-unwind" fn(
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+    ) -> Words;
+    let slot = slots::slot(number as usize);
+    let real = slot.real();
+    let run = || {
+        // SAFETY: so many words are there, as the slot says.
+        let at = |index: usize| unsafe { stack.cast::<u64>().add(index).read() };
+        match slot.words() {
+            0..=2 => {
+                // SAFETY: says the method's own encoding; what it does not take is ignored.
+                let real = unsafe { transmute::<*const (), Two>(real) };
+                // SAFETY: the arguments are the caller's.
+                unsafe { real(a, b, c, d, e, f, g, h, at(0), at(1)) }
+            }
+            3..=4 => {
+                // SAFETY: as above.
+                let real = unsafe { transmute::<*const (), Four>(real) };
+                // SAFETY: as above.
+                unsafe { real(a, b, c, d, e, f, g, h, at(0), at(1), at(2), at(3)) }
+            }
+            _ => {
+                // SAFETY: as above.
+                let real = unsafe { transmute::<*const (), Six>(real) };
+                // SAFETY: as above.
+                unsafe {
+                    real(
+                        a,
+                        b,
+                        c,
+                        d,
+                        e,
+                        f,
+                        g,
+                        h,
+                        at(0),
+                        at(1),
+                        at(2),
+                        at(3),
+                        at(4),
+                        at(5),
+                    )
+                }
+            }
+        }
+    };
+    // SAFETY: a stub was called.
+    unsafe { observe(slot, (a, e), run) }
 }
 
 /// Calls `method` with the arguments in `frame`, `words` of them copied from the caller's stack,
@@ -212,59 +306,6 @@ pub(in crate::metal) unsafe extern "C-unwind" fn invoke(
         "stp x0, x1, [x19, #224]",
         "stp q0, q1, [x19, #240]",
         "stp q2, q3, [x19, #272]",
-        "mov sp, x29",
-        "ldr x19, [sp, #16]",
-        "ldp x29, x30, [sp], #32",
-        ".cfi_def_cfa sp, 0",
-        ".cfi_restore x19",
-        ".cfi_restore x29",
-        ".cfi_restore x30",
-        "ret",
-        ".cfi_endproc",
-    );
-}
-
-/// As [`invoke`], without vector registers.
-///
-/// # Safety
-/// As for [`invoke`]; the method has neither arguments nor a result in vector registers.
-#[unsafe(naked)]
-pub(in crate::metal) unsafe extern "C-unwind" fn invoke_plain(
-    frame: *mut Frame,
-    method: *const (),
-    words: usize,
-) {
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "stp x29, x30, [sp, #-32]!",
-        ".cfi_def_cfa_offset 32",
-        ".cfi_offset x29, -32",
-        ".cfi_offset x30, -24",
-        "str x19, [sp, #16]",
-        ".cfi_offset x19, -16",
-        "mov x29, sp",
-        ".cfi_def_cfa x29, 32",
-        "mov x19, x0",
-        "mov x16, x1",
-        "cbz x2, 3f",
-        "add x9, x2, #1",
-        "lsl x9, x9, #3",
-        "and x9, x9, #-16",
-        "sub sp, sp, x9",
-        "ldr x10, [x19, #200]",
-        "2:",
-        "sub x2, x2, #1",
-        "ldr x11, [x10, x2, lsl #3]",
-        "str x11, [sp, x2, lsl #3]",
-        "cbnz x2, 2b",
-        "3:",
-        "ldr x8, [x19, #208]",
-        "ldp x0, x1, [x19, #0]",
-        "ldp x2, x3, [x19, #16]",
-        "ldp x4, x5, [x19, #32]",
-        "ldp x6, x7, [x19, #48]",
-        "blr x16",
-        "stp x0, x1, [x19, #224]",
         "mov sp, x29",
         "ldr x19, [sp, #16]",
         "ldp x29, x30, [sp], #32",

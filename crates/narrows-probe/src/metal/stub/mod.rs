@@ -5,10 +5,10 @@
 //!
 //! - [`Kind::Registers`], nearly all: a few integers. They go to
 //!   [`called_with`](super::call::called_with) and on to the method as arguments of functions.
-//! - [`Kind::Stack`]: more integers. The stub saves the registers in a frame for
-//!   [`called`](super::call::called), which calls the method through [`invoke_plain`] with all of it
-//!   in place again.
-//! - [`Kind::Vectors`]: the same with vector registers, through [`invoke`].
+//! - [`Kind::Stack`]: some more on the stack. The same with copies of those.
+//! - [`Kind::Any`]: the stub saves all that a caller may pass in a frame for
+//!   [`called`](super::call::called), which calls the method through [`invoke`] with all of it in
+//!   place again.
 //!
 //! Integer, vector and stack arguments, both integer and the first vector results, and the frame
 //! pointer chain are as without the stub.
@@ -23,17 +23,17 @@ use aarch64 as processor;
 #[cfg(target_arch = "x86_64")]
 use x86_64 as processor;
 
-pub(super) use processor::{Frame, invoke, invoke_plain};
+pub(super) use processor::{Frame, REGISTERS, invoke};
 
 /// What a method needs to be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// At most [`IN_REGISTERS`] words of arguments, none of them in vector registers or on the stack.
     Registers,
-    /// More words, none in vector registers.
+    /// All [`REGISTERS`], and at most [`ON_STACK`] words on the stack.
     Stack,
-    /// Arguments or a result in vector registers.
-    Vectors,
+    /// Arguments or a result in vector registers, or more on the stack.
+    Any,
 }
 
 /// Integer argument registers that [`Kind::Registers`] passes on.
@@ -43,25 +43,22 @@ pub(super) const IN_REGISTERS: usize = 6;
 pub(super) const STUBS: usize = 1024;
 /// The first of [`Kind::Stack`]; before it are those of [`Kind::Registers`].
 const STACK: usize = 704;
-/// The first of [`Kind::Vectors`].
-const VECTORS: usize = 896;
+/// The first of [`Kind::Any`].
+const ANY: usize = 896;
 
 impl Kind {
     /// The stubs of this kind.
     pub(super) const fn stubs(self) -> core::ops::Range<usize> {
         match self {
             Kind::Registers => 0..STACK,
-            Kind::Stack => STACK..VECTORS,
-            Kind::Vectors => VECTORS..STUBS,
+            Kind::Stack => STACK..ANY,
+            Kind::Any => ANY..STUBS,
         }
     }
 }
 
-/// Whether the method of stub `index`, which has a frame, needs its vector registers.
-#[inline(always)]
-pub(super) fn has_vectors(index: usize) -> bool {
-    index >= VECTORS
-}
+/// Words of arguments on the stack that [`Kind::Stack`] passes on.
+pub(super) const ON_STACK: usize = 6;
 
 /// What a method returns in integer registers: the C ABI's form of two words.
 #[derive(Clone, Copy)]

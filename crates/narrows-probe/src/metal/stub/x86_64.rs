@@ -1,6 +1,12 @@
 //! The x86-64 (System V) stubs. Not kept: upper halves of `ymm` arguments, `x87` results.
 
-use super::super::call::{called, called_with};
+use super::super::call::{called, called_with, observe};
+use super::super::slots;
+use super::Words;
+use core::mem::transmute;
+
+/// Integer argument registers of this processor.
+pub(in crate::metal) const REGISTERS: usize = 6;
 
 /// What a stub saves; the assembly below writes it by offset.
 #[repr(C)]
@@ -18,7 +24,7 @@ pub(in crate::metal) struct Frame {
     /// Padding (200).
     _padding: u64,
     /// Integer results (208, 216).
-    pub(in crate::metal) result: super::Words,
+    pub(in crate::metal) result: Words,
     /// Vector results (224, 240).
     result_vectors: [[u8; 16]; 2],
 }
@@ -54,22 +60,22 @@ pub(super) unsafe extern "C-unwind" fn stubs() {
         "nop",
         ".set .Lnarrows_metal_index, .Lnarrows_metal_index + 1",
         ".endr",
-        ".rept {vectors}",
+        ".rept {any}",
         "endbr64",
         ".byte 0x41, 0xbb",
         ".long .Lnarrows_metal_index",
         ".byte 0xe9",
-        ".long {vectors_body} - . - 4",
+        ".long {any_body} - . - 4",
         "nop",
         ".set .Lnarrows_metal_index, .Lnarrows_metal_index + 1",
         ".endr",
         ".cfi_endproc",
         registers = const super::STACK,
-        stack = const super::VECTORS - super::STACK,
-        vectors = const super::STUBS - super::VECTORS,
+        stack = const super::ANY - super::STACK,
+        any = const super::STUBS - super::ANY,
         registers_body = sym registers_body,
         stack_body = sym stack_body,
-        vectors_body = sym vectors_body,
+        any_body = sym any_body,
     );
 }
 
@@ -97,9 +103,9 @@ unsafe extern "C-unwind" fn registers_body() {
     );
 }
 
-/// What the stubs of methods with vector registers jump to, with their number in `r11`.
+/// What the stubs of all other methods jump to, with their number in `r11`.
 #[unsafe(naked)]
-unsafe extern "C-unwind" fn vectors_body() {
+unsafe extern "C-unwind" fn any_body() {
     core::arch::naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -141,8 +147,8 @@ unsafe extern "C-unwind" fn vectors_body() {
     );
 }
 
-/// What the stubs of methods with stack arguments jump to, with their number in `r11`: as
-/// [`vectors_body`], without vector registers.
+/// What the stubs of methods with stack arguments jump to, with their number in `r11`: it and the
+/// place of those arguments become further ones.
 #[unsafe(naked)]
 unsafe extern "C-unwind" fn stack_body() {
     core::arch::naked_asm!(
@@ -152,28 +158,79 @@ unsafe extern "C-unwind" fn stack_body() {
         ".cfi_offset rbp, -16",
         "mov rbp, rsp",
         ".cfi_def_cfa_register rbp",
-        "sub rsp, 256",
-        "mov [rsp], rdi",
-        "mov [rsp + 8], rsi",
-        "mov [rsp + 16], rdx",
-        "mov [rsp + 24], rcx",
-        "mov [rsp + 32], r8",
-        "mov [rsp + 40], r9",
-        "mov [rsp + 176], r11",
-        "lea r11, [rbp + 16]",
-        "mov [rsp + 184], r11",
-        "mov [rsp + 192], rax",
-        "mov rdi, rsp",
+        "lea rax, [rbp + 16]",
+        "push rax",
+        "push r11",
         "call {called}",
-        "mov rax, [rsp + 208]",
-        "mov rdx, [rsp + 216]",
         "leave",
         ".cfi_def_cfa rsp, 8",
         ".cfi_restore rbp",
         "ret",
         ".cfi_endproc",
-        called = sym called,
+        called = sym called_on_stack,
     );
+}
+
+/// What [`stack_body`] calls. The stack is copied in pairs, as it is aligned: never beyond what the
+/// caller has laid there.
+///
+/// # Safety
+/// By it.
+unsafe extern "C-unwind" fn called_on_stack(
+    a: u64,
+    b: u64,
+    c: u64,
+    d: u64,
+    e: u64,
+    f: u64,
+    number: u64,
+    stack: *const [u64; super::ON_STACK],
+) -> Words {
+    type Two = unsafe extern "C-unwind" fn(u64, u64, u64, u64, u64, u64, u64, u64) -> Words;
+    type Four =
+        unsafe extern "C-unwind" fn(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64) -> Words;
+    type Six = unsafe extern "C-unwind" fn(
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+        u64,
+    ) -> Words;
+    let slot = slots::slot(number as usize);
+    let real = slot.real();
+    let run = || {
+        // SAFETY: so many words are there, as the slot says.
+        let at = |index: usize| unsafe { stack.cast::<u64>().add(index).read() };
+        match slot.words() {
+            0..=2 => {
+                // SAFETY: says the method's own encoding; what it does not take is ignored.
+                let real = unsafe { transmute::<*const (), Two>(real) };
+                // SAFETY: the arguments are the caller's.
+                unsafe { real(a, b, c, d, e, f, at(0), at(1)) }
+            }
+            3..=4 => {
+                // SAFETY: as above.
+                let real = unsafe { transmute::<*const (), Four>(real) };
+                // SAFETY: as above.
+                unsafe { real(a, b, c, d, e, f, at(0), at(1), at(2), at(3)) }
+            }
+            _ => {
+                // SAFETY: as above.
+                let real = unsafe { transmute::<*const (), Six>(real) };
+                // SAFETY: as above.
+                unsafe { real(a, b, c, d, e, f, at(0), at(1), at(2), at(3), at(4), at(5)) }
+            }
+        }
+    };
+    // SAFETY: a stub was called.
+    unsafe { observe(slot, (a, e), run) }
 }
 
 /// Calls `method` with the arguments in `frame`, `words` of them copied from the caller's stack,
@@ -231,60 +288,6 @@ pub(in crate::metal) unsafe extern "C-unwind" fn invoke(
         "mov [rbx + 216], rdx",
         "movups [rbx + 224], xmm0",
         "movups [rbx + 240], xmm1",
-        "mov rbx, [rbp - 8]",
-        "leave",
-        ".cfi_def_cfa rsp, 8",
-        ".cfi_restore rbp",
-        ".cfi_restore rbx",
-        "ret",
-        ".cfi_endproc",
-    );
-}
-
-/// As [`invoke`], without vector registers.
-///
-/// # Safety
-/// As for [`invoke`]; the method has neither arguments nor a result in vector registers.
-#[unsafe(naked)]
-pub(in crate::metal) unsafe extern "C-unwind" fn invoke_plain(
-    frame: *mut Frame,
-    method: *const (),
-    words: usize,
-) {
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "push rbx",
-        "sub rsp, 8",
-        ".cfi_offset rbx, -24",
-        "mov rbx, rdi",
-        "mov r11, rsi",
-        "test rdx, rdx",
-        "jz 3f",
-        "lea rax, [rdx * 8 + 15]",
-        "and rax, -16",
-        "sub rsp, rax",
-        "mov rax, [rbx + 184]",
-        "2:",
-        "mov rcx, [rax + rdx * 8 - 8]",
-        "mov [rsp + rdx * 8 - 8], rcx",
-        "dec rdx",
-        "jnz 2b",
-        "3:",
-        "mov rdi, [rbx]",
-        "mov rsi, [rbx + 8]",
-        "mov rdx, [rbx + 16]",
-        "mov rcx, [rbx + 24]",
-        "mov r8, [rbx + 32]",
-        "mov r9, [rbx + 40]",
-        "mov rax, [rbx + 192]",
-        "call r11",
-        "mov [rbx + 208], rax",
-        "mov [rbx + 216], rdx",
         "mov rbx, [rbp - 8]",
         "leave",
         ".cfi_def_cfa rsp, 8",
