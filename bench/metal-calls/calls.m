@@ -58,7 +58,7 @@ int main(int argc, char **argv) {
         [queue insertDebugCaptureBoundary];
     });
     [encoder endEncoding];
-    /* Timed, with arguments on the stack. Encoding takes memory: each block begins anew. */
+    /* Timed now and then, with arguments on the stack. Encoding takes memory: each block begins anew. */
     id<MTLLibrary> library = [device newLibraryWithSource:@"kernel void busy()" options:nil error:NULL];
     id<MTLComputePipelineState> pipeline =
         [device newComputePipelineStateWithFunction:[library newFunctionWithName:@"busy"] error:NULL];

@@ -231,10 +231,8 @@ fn to_count(call: &Call) -> Option<(&'static Local, ThreadHandle, CallId)> {
 /// [`count_query`], it knows how the call ended, and waits inside it belong to it.
 #[must_use = "a call is counted when it is left"]
 pub(crate) struct Counted {
-    local: &'static Local,
-    handle: ThreadHandle,
-    call: CallId,
-    previous: CallId,
+    /// The call (lower half) and what its thread was in before.
+    ids: u32,
 }
 
 impl Counted {
@@ -245,19 +243,20 @@ impl Counted {
         let previous = handle.enter_call(id);
         control::at_call(local, id);
         Some(Self {
-            local,
-            handle,
-            call: id,
-            previous,
+            ids: u32::from(id.0) | u32::from(previous.0) << 16,
         })
     }
 
     /// The real call has returned.
     #[inline(always)]
     pub(crate) fn leave(self, failed: bool) {
-        self.local.inside(|| {
-            self.handle.leave_call(self.previous);
-            self.handle.count(self.call, failed);
+        // Found again rather than kept: registers are scarce around the call.
+        let local = local();
+        // SAFETY: the call was entered, so the thread was `Ready`.
+        let handle = unsafe { local.handle() };
+        local.inside(|| {
+            handle.leave_call(CallId((self.ids >> 16) as u16));
+            handle.count(CallId(self.ids as u16), failed);
         });
     }
 }

@@ -78,8 +78,16 @@ pub(super) unsafe fn observe(
         core::mem::forget(guard);
         counted(slot, false);
         result
+    } else if row.special == Special::Short
+        && let Some(call) = scope::Counted::enter(&row.call)
+    {
+        let call = ManuallyDrop::new(call);
+        let guard = Short { slot, call };
+        let result = run();
+        ManuallyDrop::new(guard).end(false);
+        result
     } else if let Some(scope) = Scope::enter(&row.call) {
-        if row.special != Special::None {
+        if matches!(row.special, Special::Commit | Special::Commit4) {
             // SAFETY: these are the arguments of that method.
             unsafe { before(row, arguments.0, arguments.1) };
         }
@@ -127,6 +135,36 @@ impl Drop for Counted {
             counted(slot, true);
         }
         thrown(self.slot);
+    }
+}
+
+/// A method that is timed now and then, and not this time.
+struct Short {
+    slot: &'static Slot,
+    call: ManuallyDrop<scope::Counted>,
+}
+
+impl Short {
+    /// Once, at the end.
+    #[inline(always)]
+    fn end(&mut self, failed: bool) {
+        local().leave_method(self.slot.index());
+        // SAFETY: never used again.
+        unsafe { ManuallyDrop::take(&mut self.call) }.leave(failed);
+    }
+}
+
+impl Drop for Short {
+    #[inline(always)]
+    fn drop(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn thrown(slot: &'static Slot, call: ManuallyDrop<scope::Counted>) {
+            ManuallyDrop::new(Short { slot, call }).end(true);
+        }
+        // SAFETY: never used again.
+        let call = unsafe { ManuallyDrop::take(&mut self.call) };
+        thrown(self.slot, ManuallyDrop::new(call));
     }
 }
 
@@ -186,7 +224,7 @@ impl Drop for Timed {
 #[inline(always)]
 unsafe fn before(row: &'static Row, receiver: u64, options: u64) {
     match row.special {
-        Special::None | Special::Count => {}
+        Special::None | Special::Count | Special::Short => {}
         // SAFETY: the receiver is a command buffer.
         Special::Commit => unsafe { times::of_buffer(row, receiver as *mut _) },
         // SAFETY: the receiver is a queue, the last argument null or commit options.

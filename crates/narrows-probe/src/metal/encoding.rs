@@ -10,8 +10,14 @@ pub(super) const MOST_WORDS: usize = 16;
 
 /// Does the method take or give something in vector registers?
 fn has_vectors(encoding: &[u8]) -> bool {
-    // A letter inside a name does no harm: the method gets a stub that can do more.
-    encoding.iter().any(|byte| b"fdD[(".contains(byte))
+    Types(encoding).any(|kind| match kind.first() {
+        Some(b'{') => kind
+            .splitn(2, |byte| *byte == b'=')
+            .nth(1)
+            .is_none_or(has_vectors),
+        Some(first) => b"fdD[(".contains(first),
+        None => false,
+    })
 }
 
 /// The kind of stub that the method needs, and how many words that copies from the caller's stack.
@@ -221,6 +227,8 @@ mod tests {
     fn vectors_are_known() {
         assert!(has_vectors(b"d16@0:8") && has_vectors(b"v20@0:8f16"));
         assert!(!has_vectors(b"v64@0:8{?=QQQ}16{?=QQQ}40") && !has_vectors(b"@24@0:8@?16"));
+        assert!(!has_vectors(b"v24@0:8@\"field\"16") && !has_vectors(b"v24@0:8^d16"));
+        assert!(has_vectors(b"v@:{CGSize=dd}") && has_vectors(b"v@:{a=Q{b=f}}Q"));
         let rows = TABLE
             .iter()
             .filter(|row| has_vectors(row.encoding.as_bytes()));

@@ -47,6 +47,8 @@ pub(crate) enum Special {
     None,
     /// The call is only counted: it is too cheap and too frequent for reading clocks.
     Count,
+    /// The call is often made and short: counted, and timed once in so many (`scope::Counted`).
+    Short,
     /// GPU times: asks to be called when the command buffer has completed.
     Commit,
     /// GPU times: the same of Metal 4, through the commit's options.
