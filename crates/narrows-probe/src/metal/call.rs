@@ -9,7 +9,7 @@ use super::stub::{Frame, Words, invoke};
 use super::table::COUNT;
 use super::{classes, times};
 use crate::base::local::{METHODS, local};
-use crate::base::{Scope, scope};
+use crate::base::{Counted, Scope, scope};
 use core::mem::ManuallyDrop;
 use narrows_trace::ObjectId;
 
@@ -73,13 +73,13 @@ pub(super) unsafe fn observe(
     let result = if !local().enter_method(slot.index()) {
         run()
     } else if row.special == Special::Count {
-        let guard = Counted { slot };
+        let guard = Untimed { slot };
         let result = run();
         core::mem::forget(guard);
         counted(slot, false);
         result
     } else if row.special == Special::Short
-        && let Some(call) = scope::Counted::enter(&row.call)
+        && let Some(call) = Counted::enter(&row.call)
     {
         let call = ManuallyDrop::new(call);
         let guard = Short { slot, call };
@@ -122,11 +122,11 @@ fn counted(slot: &'static Slot, failed: bool) {
 // the destructors are small enough to vanish, and the work is elsewhere.
 
 /// A method that is only counted.
-struct Counted {
+struct Untimed {
     slot: &'static Slot,
 }
 
-impl Drop for Counted {
+impl Drop for Untimed {
     #[inline(always)]
     fn drop(&mut self) {
         #[cold]
@@ -141,7 +141,7 @@ impl Drop for Counted {
 /// A method that is timed now and then, and not this time.
 struct Short {
     slot: &'static Slot,
-    call: ManuallyDrop<scope::Counted>,
+    call: ManuallyDrop<Counted>,
 }
 
 impl Short {
@@ -159,7 +159,7 @@ impl Drop for Short {
     fn drop(&mut self) {
         #[cold]
         #[inline(never)]
-        fn thrown(slot: &'static Slot, call: ManuallyDrop<scope::Counted>) {
+        fn thrown(slot: &'static Slot, call: ManuallyDrop<Counted>) {
             ManuallyDrop::new(Short { slot, call }).end(true);
         }
         // SAFETY: never used again.
