@@ -32,8 +32,10 @@ pub(super) unsafe extern "C-unwind" fn called_with(
     let slot = slots::slot(number as usize);
     // SAFETY: says the method's own encoding; what it does not take or give is ignored.
     let real = unsafe { core::mem::transmute::<*const (), Real>(slot.real()) };
-    // SAFETY: a stub was called; the arguments are the caller's.
-    unsafe { observe(slot, (a, e), || real(a, b, c, d, e, f)) }
+    // SAFETY: the arguments are the caller's.
+    let run = || unsafe { real(a, b, c, d, e, f) };
+    // SAFETY: a stub was called.
+    unsafe { observe(slot, (a, e), run) }
 }
 
 /// Called by the stubs that save a frame.

@@ -206,8 +206,11 @@ unsafe extern "C-unwind" fn called_on_stack(
     let slot = slots::slot(number as usize);
     let real = slot.real();
     let run = || {
-        // SAFETY: so many words are there, as the slot says.
-        let at = |index: usize| unsafe { stack.cast::<u64>().add(index).read() };
+        let at = |index: usize| {
+            let place = stack.cast::<u64>().wrapping_add(index);
+            // SAFETY: so many words are there, as the slot says.
+            unsafe { place.read() }
+        };
         match slot.words() {
             0..=2 => {
                 // SAFETY: says the method's own encoding; what it does not take is ignored.
