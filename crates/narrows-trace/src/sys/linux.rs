@@ -238,6 +238,16 @@ pub(crate) fn yield_now() {
     id(libc::SYS_sched_yield);
 }
 
+/// Sleeps for some 50 us.
+pub(crate) fn nap() {
+    let length = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000,
+    };
+    // SAFETY: reads `length`; where the rest of the time would go is null.
+    let _ = unsafe { call3(libc::SYS_nanosleep, &raw const length as usize, 0, 0) };
+}
+
 pub(crate) fn process_id() -> u32 {
     id(libc::SYS_getpid)
 }

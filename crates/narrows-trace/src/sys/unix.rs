@@ -165,6 +165,17 @@ pub(crate) fn yield_now() {
     unsafe { libc::sched_yield() };
 }
 
+/// Sleeps for some 50 us.
+pub(crate) fn nap() {
+    let _kept = KeptErrno::new();
+    let length = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000,
+    };
+    // SAFETY: reads `length`; where the rest of the time would go is null.
+    unsafe { libc::nanosleep(&raw const length, core::ptr::null_mut()) };
+}
+
 pub(crate) fn process_id() -> u32 {
     // SAFETY: takes nothing and cannot fail.
     unsafe { libc::getpid() as u32 }

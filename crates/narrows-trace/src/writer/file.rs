@@ -12,8 +12,12 @@ use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Longest folder name, its end mark among the bytes.
 pub(super) const PATH_BYTES: usize = 1024;
-/// Attempts to get a turn at growing a file before giving up; between two the thread yields.
-const PATIENCE: u32 = 2000;
+/// Attempts to get a turn at growing a file before giving up: some tenths of a second, in which a
+/// busy disk makes room. Between the first the thread yields, between the others it sleeps a little.
+const PATIENCE: u32 = 4000;
+const YIELDS: u32 = 100;
+/// A file with less room than this is grown before somebody needs it.
+const AHEAD: u64 = 32 << 10;
 /// Smallest and largest growth.
 const GROWTH: (u64, u64) = (128 << 10, 4 << 20);
 
@@ -147,7 +151,7 @@ impl GrowingFile {
 
     /// Makes sure that bytes up to `end` may be touched.
     pub(super) fn ensure(&self, folder: &Folder, end: u64) -> bool {
-        for _ in 0..PATIENCE {
+        for attempt in 0..PATIENCE {
             if self.grown.load(Ordering::Acquire) >= end {
                 return true;
             }
@@ -159,9 +163,26 @@ impl GrowingFile {
                 self.turn.store(0, Ordering::Release);
                 return result;
             }
-            sys::yield_now();
+            if attempt < YIELDS {
+                sys::yield_now();
+            } else {
+                sys::nap();
+            }
         }
         false
+    }
+
+    /// Grows the file if bytes up to `end` leave little room and nobody else is growing it: others
+    /// then find room and need not wait for the disk.
+    fn look_ahead(&self, folder: &Folder, end: u64) {
+        let near = (end + AHEAD).min(self.limit.load(Ordering::Relaxed));
+        if self.grown.load(Ordering::Relaxed) < near
+            && !self.has_stopped()
+            && self.turn.swap(1, Ordering::Acquire) == 0
+        {
+            self.grow(folder, near);
+            self.turn.store(0, Ordering::Release);
+        }
     }
 
     /// Grows by the file's own size, within limits. Only one thread at a time comes here: zeros
@@ -262,6 +283,7 @@ impl<T: Unit> Units<T> {
                 if let Some(head) = self.file.head() {
                     head.used.fetch_max(index + 1, Ordering::Release);
                 }
+                self.file.look_ahead(folder, Self::offset(index + 1));
                 return Some((index, self.get(index)?));
             }
         }
@@ -305,5 +327,72 @@ impl<T: Unit> Units<T> {
                 Err(now) => head = now,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+    use std::time::Duration;
+
+    fn folder(path: &std::path::Path) -> Folder {
+        let folder = Folder([const { AtomicU8::new(0) }; PATH_BYTES]);
+        folder.store(&CString::new(path.to_str().unwrap()).unwrap());
+        folder
+    }
+
+    fn file() -> GrowingFile {
+        GrowingFile {
+            base: AtomicPtr::new(core::ptr::null_mut()),
+            limit: AtomicU64::new(0),
+            grown: AtomicU64::new(0),
+            kind: AtomicU32::new(0),
+            turn: AtomicU32::new(0),
+        }
+    }
+
+    /// A disk that takes its time: the others wait for whoever grows the file.
+    #[test]
+    fn a_thread_waits_for_the_one_that_grows_the_file() {
+        let here = tempfile::tempdir().unwrap();
+        let (folder, file) = (folder(here.path()), file());
+        file.create(&folder, FileKind::Calls, 1000, 1).unwrap();
+        let end = file.grown.load(Ordering::Relaxed) + 1;
+        file.turn.store(1, Ordering::Relaxed);
+        std::thread::scope(|threads| {
+            let waiting = threads.spawn(|| file.ensure(&folder, end));
+            std::thread::sleep(Duration::from_millis(30));
+            assert!(!waiting.is_finished());
+            file.turn.store(0, Ordering::Release);
+            assert!(waiting.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn there_is_room_before_it_is_needed() {
+        let here = tempfile::tempdir().unwrap();
+        let (folder, file) = (folder(here.path()), file());
+        file.create(&folder, FileKind::Calls, 1000, 1).unwrap();
+        assert!(file.ensure(&folder, HEAD_BYTES as u64 + 1));
+        let grown = file.grown.load(Ordering::Relaxed);
+        file.look_ahead(&folder, grown - AHEAD);
+        assert_eq!(file.grown.load(Ordering::Relaxed), grown, "room enough");
+        file.turn.store(1, Ordering::Relaxed);
+        file.look_ahead(&folder, grown);
+        assert_eq!(
+            file.grown.load(Ordering::Relaxed),
+            grown,
+            "another one's turn"
+        );
+        file.turn.store(0, Ordering::Relaxed);
+        file.look_ahead(&folder, grown);
+        assert!(file.grown.load(Ordering::Relaxed) >= grown + AHEAD);
+        // At the end of the file there is nothing to look ahead to.
+        let limit = file.limit.load(Ordering::Relaxed);
+        assert!(file.ensure(&folder, limit));
+        file.look_ahead(&folder, limit);
+        assert_eq!(file.grown.load(Ordering::Relaxed), limit);
+        assert!(!file.has_stopped());
     }
 }
