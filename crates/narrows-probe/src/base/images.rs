@@ -3,9 +3,10 @@
 //! The system's own images lie in one shared cache, each with a path of its own.
 
 use super::local::Local;
+use super::mach::{Header, Image, Place};
 use super::state;
 use core::ffi::{CStr, c_char};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use narrows_trace::writer::Module;
 use narrows_trace::{CodeAddr, Ticks};
 
@@ -19,27 +20,34 @@ unsafe extern "C" {
     fn dyld_image_path_containing_address(address: *const Header) -> *const c_char;
 }
 
-/// `mach_header_64`.
-#[repr(C)]
-struct Header {
-    magic: u32,
-    cpu: [u32; 2],
-    kind: u32,
-    commands: u32,
-    commands_size: u32,
-    flags: u32,
-    reserved: u32,
+/// The image is, or contains, a Python interpreter.
+pub(crate) const PYTHON: u32 = 1;
+
+/// What is known of a caller's image.
+pub(crate) struct Caller {
+    /// [`PYTHON`].
+    pub(crate) flags: u32,
 }
 
-const LC_SEGMENT_64: u32 = 0x19;
-const LC_UUID: u32 = 0x1b;
-
-/// What an image says about itself.
-struct Image {
-    start: usize,
-    end: usize,
-    uuid: [u8; 16],
+/// An image with an interpreter. Written by the dynamic linker's call, which is one at a time.
+struct Python {
+    /// Its code; 0: free.
+    start: AtomicUsize,
+    end: AtomicUsize,
+    /// The interpreter's static state.
+    runtime: AtomicUsize,
+    runtime_size: AtomicUsize,
 }
+
+/// One program has one, or two by mistake.
+static PYTHONS: [Python; 4] = [const {
+    Python {
+        start: AtomicUsize::new(0),
+        end: AtomicUsize::new(0),
+        runtime: AtomicUsize::new(0),
+        runtime_size: AtomicUsize::new(0),
+    }
+}; 4];
 
 /// Whether the dynamic linker was asked to tell.
 static TOLD: AtomicU32 = AtomicU32::new(0);
@@ -77,8 +85,54 @@ pub(crate) fn tell_again() {
     }
 }
 
-/// Callers need not be looked up: images are told when they appear.
-pub(crate) fn caller(_local: &'static Local, _site: CodeAddr) {}
+/// What is known of the image that `site` is in. Images need not be looked up: they are told when
+/// they appear.
+pub(crate) fn caller(_local: &'static Local, site: CodeAddr) -> Caller {
+    let flags = if python(site).is_some() { PYTHON } else { 0 };
+    Caller { flags }
+}
+
+/// The interpreter's static state in the image that `site` is in.
+pub(crate) fn python_runtime(site: CodeAddr) -> Option<Place> {
+    let python = python(site)?;
+    Some(Place {
+        address: python.runtime.load(Ordering::Relaxed),
+        size: python.runtime_size.load(Ordering::Relaxed),
+    })
+}
+
+fn python(site: CodeAddr) -> Option<&'static Python> {
+    let site = site.0 as usize;
+    PYTHONS.iter().find(|python| {
+        let start = python.start.load(Ordering::Acquire);
+        start != 0 && (start..python.end.load(Ordering::Relaxed)).contains(&site)
+    })
+}
+
+/// Remembers an image with an interpreter: the program, or one so named, that defines its state.
+fn meet_python(image: Image, path: &[u8]) {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let named = [&b"Python"[..], b"python", b"libpython"];
+    if !image.is_program() && !named.iter().any(|prefix| name.starts_with(prefix)) {
+        return;
+    }
+    let Some(runtime) = image.find(b"__PyRuntime") else {
+        return;
+    };
+    let code = image.code();
+    let free = PYTHONS.iter().find(|python| {
+        let start = python.start.load(Ordering::Relaxed);
+        start == 0 || start == code.address
+    });
+    if let Some(python) = free {
+        python
+            .end
+            .store(code.address + code.size, Ordering::Relaxed);
+        python.runtime.store(runtime.address, Ordering::Relaxed);
+        python.runtime_size.store(runtime.size, Ordering::Relaxed);
+        python.start.store(code.address, Ordering::Release);
+    }
+}
 
 /// Writes the path of the program; its length, negative when it is not known.
 pub(crate) fn program_path(buffer: &mut [u8]) -> isize {
@@ -100,67 +154,25 @@ extern "C" fn removed(header: *const Header, _slide: isize) {
     let Some(writer) = state::writer() else {
         return;
     };
-    // SAFETY: the image is still mapped while the dynamic linker tells of its removal.
-    let image = unsafe { read(header, 0) };
-    writer.module_unloaded(CodeAddr(image.start as u64), Ticks::now());
+    writer.module_unloaded(CodeAddr(header as u64), Ticks::now());
 }
 
 fn tell(header: *const Header, slide: isize, name: *const c_char) {
     let Some(writer) = state::writer() else {
         return;
     };
-    // SAFETY: the dynamic linker's header of a mapped image.
-    let image = unsafe { read(header, slide) };
+    // SAFETY: the dynamic linker's header of a mapped image, and its slide.
+    let image = unsafe { Image::new(header, slide) };
     // SAFETY: the dynamic linker's C string, which lives as long as the image.
     let path = unsafe { CStr::from_ptr(name) }.to_bytes();
+    let code = image.code();
     writer.module_loaded(&Module {
         at: Ticks::now(),
-        base: CodeAddr(image.start as u64),
-        end: CodeAddr(image.end as u64),
+        base: CodeAddr(code.address as u64),
+        end: CodeAddr((code.address + code.size) as u64),
         bias: slide as u64,
         path,
-        build_id: &image.uuid,
+        build_id: &image.uuid(),
     });
-}
-
-/// The image's code: its first segment. Others lie elsewhere in the shared cache.
-///
-/// # Safety
-/// `header` is that of a mapped image.
-unsafe fn read(header: *const Header, slide: isize) -> Image {
-    let start = header as usize;
-    let mut image = Image {
-        start,
-        end: start,
-        uuid: [0; 16],
-    };
-    // SAFETY: as promised.
-    let count = unsafe { (*header).commands };
-    let mut at = header.wrapping_add(1).cast::<u8>();
-    for _ in 0..count {
-        // SAFETY: the header says that there are so many commands, each with its size.
-        let [kind, size] = unsafe { at.cast::<[u32; 2]>().read_unaligned() };
-        match kind {
-            LC_SEGMENT_64 => {
-                let name = at.wrapping_add(8).cast::<[u8; 16]>();
-                // SAFETY: a segment command is longer than this.
-                let name = unsafe { name.read_unaligned() };
-                let sizes = at.wrapping_add(24).cast::<[u64; 2]>();
-                // SAFETY: as above.
-                let [address, length] = unsafe { sizes.read_unaligned() };
-                if name.starts_with(b"__TEXT\0") {
-                    let _ = (address, slide);
-                    image.end = start.saturating_add(length as usize);
-                }
-            }
-            LC_UUID => {
-                let uuid = at.wrapping_add(8).cast::<[u8; 16]>();
-                // SAFETY: a command with an identifier holds 16 bytes of it.
-                image.uuid = unsafe { uuid.read_unaligned() };
-            }
-            _ => {}
-        }
-        at = at.wrapping_add(size as usize);
-    }
-    image
+    meet_python(image, path);
 }

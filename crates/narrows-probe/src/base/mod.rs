@@ -16,6 +16,8 @@ pub(crate) mod elf;
 pub(crate) mod environ;
 pub(crate) mod life;
 pub(crate) mod local;
+#[cfg(any(target_os = "macos", test))]
+pub(crate) mod mach;
 #[cfg(target_os = "linux")]
 pub(crate) mod modules;
 #[cfg(target_os = "macos")]

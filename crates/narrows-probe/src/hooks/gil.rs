@@ -7,7 +7,8 @@
 //! - who takes it signals `switch_cond`;
 //! - who drops it signals `cond`, and, if asked to let others in, waits for `switch_cond`.
 //!
-//! Tried with 3.7 to 3.13 as shared library and 3.11 as static executable.
+//! Tried with 3.7 to 3.13 as shared library and 3.11 as static executable, on Linux. On macOS the
+//! C library's types have other sizes and the rest is the same source; it was never run there.
 //!
 //! The lock is recognised at the first timed wait of an interpreter whose mutex lies right behind
 //! the condition variable and whose fields before it look as they should; after that by its
@@ -28,6 +29,11 @@ const GILS: usize = 16;
 const MUTEX: usize = size_of::<pthread_cond_t>();
 const SWITCH_COND: usize = MUTEX + size_of::<pthread_mutex_t>();
 const END: usize = 2 * SWITCH_COND;
+#[cfg(target_os = "macos")]
+const _: () = assert!(
+    MUTEX == 48 && SWITCH_COND == 48 + 64,
+    "as macOS's headers say"
+);
 const BEFORE_INTERVAL: usize = 32;
 const BEFORE_LOCKED: usize = 16;
 

@@ -24,7 +24,6 @@ mod dispatch;
 mod dl;
 #[cfg(target_os = "linux")]
 mod futex;
-#[cfg(target_os = "linux")]
 mod gil;
 #[cfg(target_os = "linux")]
 mod join;

@@ -2,8 +2,9 @@
 //!
 //! Whether anybody waits is not known, so every signal is an event.
 
-use super::{OWNERS, wait};
-use crate::hooks::waits::{self, Site, ready};
+use super::{OWNERS, wait, wait_as};
+use crate::hooks::gil;
+use crate::hooks::waits::{self, Site, Waiting, ready};
 use core::ffi::{c_int, c_void};
 use libc::{pthread_cond_t, pthread_mutex_t, timespec};
 use narrows_trace::{Ticks, WaitKind};
@@ -57,17 +58,44 @@ fn back(mutex: usize) {
     }
 }
 
+/// A wait of the C library's, which may be one for Python's lock.
+#[inline(always)]
+fn wait_any(
+    (cond, mutex): (Cond, Mutex),
+    site: Site,
+    kind: WaitKind,
+    real: impl FnOnce() -> c_int,
+) -> c_int {
+    let Some(recording) = ready() else {
+        return real();
+    };
+    let (lock, timed) = (cond as usize, kind == WaitKind::CondvarTimed);
+    let waiting = match gil::of_wait(recording, lock, mutex as usize, site, timed) {
+        Some((gil, owner)) => Waiting {
+            kind: WaitKind::Gil,
+            lock: gil,
+            site,
+            owner,
+        },
+        None => Waiting {
+            kind,
+            lock,
+            site,
+            owner: None,
+        },
+    };
+    let status = wait_as(recording, waiting, real, |status| status != 0);
+    back(mutex as usize);
+    status
+}
+
 unsafe extern "C-unwind" fn cond_wait(cond: Cond, mutex: Mutex, site: Site) -> c_int {
     let Some(real) = WAIT.get() else {
         return libc::ENOSYS;
     };
     // SAFETY: the caller's arguments.
     let call = || unsafe { real(cond, mutex) };
-    let status = wait((cond as usize, site, WaitKind::Condvar), call, |status| {
-        status != 0
-    });
-    back(mutex as usize);
-    status
+    wait_any((cond, mutex), site, WaitKind::Condvar, call)
 }
 
 unsafe extern "C-unwind" fn timedwait(cond: Cond, mutex: Mutex, limit: Limit, site: Site) -> c_int {
@@ -76,10 +104,7 @@ unsafe extern "C-unwind" fn timedwait(cond: Cond, mutex: Mutex, limit: Limit, si
     };
     // SAFETY: the caller's arguments.
     let call = || unsafe { real(cond, mutex, limit) };
-    let what = (cond as usize, site, WaitKind::CondvarTimed);
-    let status = wait(what, call, |status| status != 0);
-    back(mutex as usize);
-    status
+    wait_any((cond, mutex), site, WaitKind::CondvarTimed, call)
 }
 
 unsafe extern "C-unwind" fn relative(cond: Cond, mutex: Mutex, limit: Limit, site: Site) -> c_int {
@@ -88,10 +113,7 @@ unsafe extern "C-unwind" fn relative(cond: Cond, mutex: Mutex, limit: Limit, sit
     };
     // SAFETY: the caller's arguments.
     let call = || unsafe { real(cond, mutex, limit) };
-    let what = (cond as usize, site, WaitKind::CondvarTimed);
-    let status = wait(what, call, |status| status != 0);
-    back(mutex as usize);
-    status
+    wait_any((cond, mutex), site, WaitKind::CondvarTimed, call)
 }
 
 /// libc++'s waits; `real` may throw.
@@ -124,6 +146,7 @@ fn wakes<R>(cond: usize, site: Site, real: impl FnOnce() -> R) -> R {
     let Some(recording) = ready() else {
         return real();
     };
+    gil::signalled(recording, cond);
     waits::woke(recording, WaitKind::Condvar, cond, site, Ticks::now());
     let _whole = super::Whole::begin(recording);
     real()

@@ -13,6 +13,7 @@ mod ulock;
 
 pub(crate) use mutex::{lock_and_unlock, lock_and_unlock_real};
 
+use super::gil;
 use super::owners::Owners;
 use super::waits::{self, Recording, Site, Waiting, acquired, ready};
 use crate::base::local::Mode;
@@ -76,9 +77,14 @@ fn lock<R: Copy>(
     if taken(result) {
         OWNERS.took(address, me);
     }
+    // Python's lock is a condition variable and this.
+    let (kind, lock) = match gil::of_mutex(address) {
+        Some(gil) if kind == WaitKind::Mutex => (WaitKind::Gil, gil),
+        _ => (kind, address),
+    };
     let waiting = Waiting {
         kind,
-        lock: address,
+        lock,
         site,
         owner,
     };
@@ -109,23 +115,34 @@ fn attempt_only<R: Copy>(
 /// Waits for something that nobody owns.
 #[inline(always)]
 fn wait<R: Copy>(
-    (address, site, kind): (usize, Site, WaitKind),
+    (lock, site, kind): (usize, Site, WaitKind),
     real: impl FnOnce() -> R,
     failed: impl Fn(R) -> bool,
 ) -> R {
     let Some(recording) = ready() else {
         return real();
     };
+    let waiting = Waiting {
+        kind,
+        lock,
+        site,
+        owner: None,
+    };
+    wait_as(recording, waiting, real, failed)
+}
+
+/// Waits for what is described.
+#[inline(always)]
+fn wait_as<R: Copy>(
+    recording: Recording,
+    waiting: Waiting,
+    real: impl FnOnce() -> R,
+    failed: impl Fn(R) -> bool,
+) -> R {
     let whole = Whole::begin(recording);
     let start = Ticks::now();
     let result = real();
     drop(whole);
-    let waiting = Waiting {
-        kind,
-        lock: address,
-        site,
-        owner: None,
-    };
     waits::waited(recording, waiting, start, failed(result));
     result
 }
