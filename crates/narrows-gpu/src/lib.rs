@@ -35,6 +35,8 @@ pub use types::{
 };
 pub use words::{WordError, parse_duration, show_duration};
 
+use std::time::Duration;
+
 /// One GPU API on this machine.
 pub trait Backend: Send + Sync {
     /// The name used on the command line: `soft`, `cuda`, `vulkan`, `opencl`, `metal`.
@@ -78,26 +80,47 @@ pub trait Lane: Send {
     /// Dropping a lane waits for what is in flight.
     fn wait(&mut self) -> Result<(), Error>;
 
-    /// Whether [`Lane::worked`] tells anything: asked once, so that others pay nothing per op.
-    fn tells_when_it_worked(&self) -> bool {
-        false
+    /// From now on keeps when the device worked on what is submitted, where it tells; asked once,
+    /// before the first submission, so that others pay nothing per op.
+    fn tell_when_it_worked(&mut self) -> DeviceClock {
+        DeviceClock::Untold
     }
 
-    /// When the device worked on the submission that the last `wait` was for; of a batch of empty
-    /// command buffers, on the last of them. `None`: not known (yet: an event may let a thread go a
-    /// little before the API knows the times).
-    fn worked(&self) -> Option<Worked> {
-        None
+    /// Appends when the device worked on submissions that a `wait` was for, as far as it is known by
+    /// now and was not told before: one time per submission, or one for each of its command
+    /// buffers. An event may let a thread go before the API knows the times; those are told by a
+    /// later call. Does not block.
+    fn worked(&mut self, into: &mut Vec<Worked>) {
+        let _ = into;
+    }
+
+    /// The same once nothing is in flight any more, waiting at most `patience` for what is not
+    /// known yet. How many times were never told since the last such call; they are forgotten.
+    fn last_worked(&mut self, patience: Duration, into: &mut Vec<Worked>) -> u64 {
+        let _ = patience;
+        self.worked(into);
+        0
     }
 }
 
-/// A time of work on the device's own clock, in nanoseconds from a zero that all lanes share.
+/// A time of work on the device's own clock, in nanoseconds from a zero that [`DeviceClock`] states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worked {
     /// Start.
     pub begin_ns: u64,
     /// End.
     pub end_ns: u64,
+}
+
+/// Whose times of [`Worked`] can be put on one time line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceClock {
+    /// The device does not tell when it worked.
+    Untold,
+    /// Those of the lanes of one open device.
+    Process,
+    /// Those of all processes that use the device.
+    Machine,
 }
 
 /// All backends compiled in, best first (real APIs before `soft`).

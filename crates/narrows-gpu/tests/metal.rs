@@ -25,8 +25,8 @@ mod metal {
     use super::common;
     use narrows_gpu::metal::MetalBackend;
     use narrows_gpu::{
-        Backend, Device, Error, LaneOptions, LaneSpec, Precision, QueueLayout, SyncMode, WaitMode,
-        Work,
+        Backend, Device, DeviceClock, Error, LaneOptions, LaneSpec, Precision, QueueLayout,
+        SyncMode, WaitMode, Work,
     };
     use std::time::Duration;
 
@@ -139,6 +139,35 @@ mod metal {
     }
 
     #[test]
+    fn every_command_buffer_of_a_batch_is_told() {
+        let device = open();
+        for sync in [SyncMode::Queue, SyncMode::Event, SyncMode::Device] {
+            let spec = LaneSpec {
+                batch: 16,
+                ..spec(sync, WaitMode::Auto)
+            };
+            let mut lanes = device.lanes(spec, 1).unwrap();
+            let (lane, mut worked) = (&mut lanes[0], Vec::new());
+            // Nobody has asked: nothing is kept.
+            lane.submit().unwrap();
+            lane.wait().unwrap();
+            assert_eq!(lane.last_worked(Duration::ZERO, &mut worked), 0);
+            assert_eq!(worked, []);
+            assert_eq!(lane.tell_when_it_worked(), DeviceClock::Machine);
+            for _ in 0..3 {
+                lane.submit().unwrap();
+                lane.submit().unwrap();
+                lane.worked(&mut worked);
+                lane.wait().unwrap();
+                lane.wait().unwrap();
+            }
+            let untold = lane.last_worked(Duration::from_secs(10), &mut worked);
+            assert_eq!((worked.len(), untold), (6 * 16, 0), "{sync}");
+            assert!(worked.iter().all(|w| w.begin_ns <= w.end_ns), "{worked:?}");
+        }
+    }
+
+    #[test]
     fn refuses_misuse() {
         common::refuses_misuse(open().as_ref());
     }
@@ -214,6 +243,31 @@ mod metal {
         fn no_device_inside() {
             let error = MetalBackend.devices().unwrap_err();
             assert!(matches!(error, Error::NoDevice { .. }), "{error}");
+        }
+
+        #[test]
+        fn times_that_are_known_late_are_told() {
+            again("late_inside", &[("NARROWS_STAND_IN_LATE_NS", "300000000")]);
+        }
+        #[test]
+        #[ignore = "run by times_that_are_known_late_are_told"]
+        fn late_inside() {
+            for wait in [WaitMode::Auto, WaitMode::Poll, WaitMode::Handler] {
+                let mut lanes = open().lanes(spec(SyncMode::Event, wait), 1).unwrap();
+                let (lane, mut worked) = (&mut lanes[0], Vec::new());
+                lane.tell_when_it_worked();
+                let mut op = |patience, worked: &mut Vec<_>| {
+                    lane.submit().unwrap();
+                    lane.wait().unwrap();
+                    lane.worked(worked);
+                    assert_eq!(worked.len(), 0, "{wait}: told before the end");
+                    lane.last_worked(patience, worked)
+                };
+                // Given up at once, and forgotten: the next one alone is told.
+                assert_eq!(op(Duration::ZERO, &mut worked), 1);
+                assert_eq!(op(Duration::from_secs(20), &mut worked), 0);
+                assert_eq!(worked.len(), 1, "{wait}");
+            }
         }
 
         #[test]

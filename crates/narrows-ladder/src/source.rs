@@ -81,6 +81,7 @@ impl Source {
                 .zip(cpu_after)
                 .map(|(before, after)| after.saturating_sub(before)),
             gpu_busy_ns: None,
+            gpu_work_ns: None,
             latency: Vec::new(),
             max_latency_ns: 0,
         })

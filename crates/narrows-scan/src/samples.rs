@@ -141,6 +141,10 @@ pub struct Block {
     /// not tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gpu_busy_ns: Option<u64>,
+    /// The same summed over all submissions: more than [`Block::gpu_busy_ns`] where the device worked
+    /// on several at a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_work_ns: Option<u64>,
     /// Latency of a submission, from before submit to after wait: `[lower bound ns, count]`,
     /// buckets with two significant digits, ascending.
     pub latency: Vec<(u64, u64)>,

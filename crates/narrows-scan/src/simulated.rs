@@ -49,6 +49,7 @@ impl BlockSource for Simulated {
             ops: block.ops,
             cpu_ns: None,
             gpu_busy_ns: None,
+            gpu_work_ns: None,
             latency: buckets(&latency),
             max_latency_ns: longest,
         })

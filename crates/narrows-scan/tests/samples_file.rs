@@ -64,6 +64,7 @@ fn block(ops: u64) -> Block {
         ops,
         cpu_ns: None,
         gpu_busy_ns: None,
+        gpu_work_ns: None,
         latency: vec![(1000, ops)],
         max_latency_ns: 2000,
     }

@@ -155,6 +155,7 @@ mod tests {
             ops,
             cpu_ns: None,
             gpu_busy_ns: None,
+            gpu_work_ns: None,
             latency: vec![(1_000_000 / ops, ops)],
             max_latency_ns: 0,
         }

@@ -197,6 +197,7 @@ mod tests {
             ops: 1,
             cpu_ns: None,
             gpu_busy_ns: None,
+            gpu_work_ns: None,
             latency,
             max_latency_ns: 0,
         };

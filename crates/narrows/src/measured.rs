@@ -107,6 +107,7 @@ impl Program {
             ops: ops as u64,
             cpu_ns: None,
             gpu_busy_ns: None,
+            gpu_work_ns: None,
             latency: Vec::new(),
             max_latency_ns: 0,
         })

@@ -183,7 +183,7 @@ impl Submitted {
     /// When the device worked on it; `None`: Metal does not know yet.
     pub(super) fn worked(&self) -> Option<Worked> {
         let (begin, end) = self.device_times();
-        (begin > 0.0 && end >= begin).then(|| Worked {
+        (begin > 0.0 && end >= begin).then_some(Worked {
             begin_ns: (begin * 1e9) as u64,
             end_ns: (end * 1e9) as u64,
         })

@@ -5,7 +5,8 @@ use super::NAME;
 use super::api::{Event, Queue, Submitted, some};
 use super::device::Shared;
 use super::latch::Latch;
-use crate::{Error, Lane, LaneSpec, SyncMode, WaitMode, Worked};
+use super::times::Times;
+use crate::{DeviceClock, Error, Lane, LaneSpec, SyncMode, WaitMode, Worked};
 use block2::RcBlock;
 use objc2::rc::{Retained, autoreleasepool};
 use objc2::runtime::ProtocolObject;
@@ -47,7 +48,8 @@ pub(super) struct MetalLane<O: Ops> {
     batch: u32,
     /// Submissions in flight: the last command buffer of each, and its number.
     in_flight: VecDeque<(Submitted, u64)>,
-    worked: Option<Worked>,
+    /// When somebody asks for the device's times.
+    times: Option<Times>,
     /// Submissions made, which is the event's value after the last of them.
     submitted: u64,
     event: Option<Event>,
@@ -113,7 +115,7 @@ impl<O: Ops> MetalLane<O> {
             depth: spec.depth as usize,
             batch: spec.batch,
             in_flight: VecDeque::with_capacity(spec.depth as usize),
-            worked: None,
+            times: None,
             submitted: 0,
             event,
             handler: (wait == WaitMode::Handler).then(Handler::new),
@@ -216,7 +218,10 @@ impl<O: Ops> Lane for MetalLane<O> {
                 return self.commit(self.batch, true);
             }
             for _ in 1..self.batch {
-                self.commit(1, false)?;
+                let submitted = self.commit(1, false)?;
+                if let Some(times) = &mut self.times {
+                    times.add(submitted);
+                }
             }
             self.commit(1, true)
         })?;
@@ -233,16 +238,30 @@ impl<O: Ops> Lane for MetalLane<O> {
             self.wait_for(number, &oldest)?;
             oldest.outcome()
         })?;
-        self.worked = oldest.worked();
+        if let Some(times) = &mut self.times {
+            times.add(oldest);
+        }
         Ok(())
     }
 
-    fn tells_when_it_worked(&self) -> bool {
-        true
+    fn tell_when_it_worked(&mut self) -> DeviceClock {
+        let in_flight = self.depth * self.batch as usize;
+        self.times.get_or_insert_with(|| Times::new(in_flight));
+        // Seconds of mach_absolute_time, in every process.
+        DeviceClock::Machine
     }
 
-    fn worked(&self) -> Option<Worked> {
-        self.worked
+    fn worked(&mut self, into: &mut Vec<Worked>) {
+        if let Some(times) = &mut self.times {
+            times.told(into);
+        }
+    }
+
+    fn last_worked(&mut self, patience: Duration, into: &mut Vec<Worked>) -> u64 {
+        match &mut self.times {
+            Some(times) => times.last(patience, into),
+            None => 0,
+        }
     }
 }
 

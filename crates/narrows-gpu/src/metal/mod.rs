@@ -28,6 +28,7 @@ mod latch;
 pub(crate) mod mps;
 #[cfg(metal_stand_in)]
 mod stand_in;
+mod times;
 mod work;
 
 use crate::{Backend, Device, DeviceInfo, Error};

@@ -2,7 +2,7 @@
 
 use super::config::LockPlace;
 use super::device::{Queue, Shared};
-use crate::{Error, Lane, LaneSpec, SyncMode, Worked};
+use crate::{DeviceClock, Error, Lane, LaneSpec, SyncMode, Worked};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,9 @@ pub(super) struct SoftLane {
     sync: SyncMode,
     service: Duration,
     in_flight: VecDeque<Duration>,
-    worked: Option<Worked>,
+    /// Whether somebody asks for `worked`.
+    tells: bool,
+    worked: Vec<Worked>,
     depth: usize,
 }
 
@@ -24,7 +26,8 @@ impl SoftLane {
             sync: spec.sync,
             service: shared.config.engine_time(spec.work) * spec.batch,
             in_flight: VecDeque::with_capacity(spec.depth as usize),
-            worked: None,
+            tells: false,
+            worked: Vec::new(),
             depth: spec.depth as usize,
             shared,
             queue,
@@ -64,19 +67,23 @@ impl Lane for SoftLane {
             SyncMode::Queue => self.shared.queue_idle_at(&self.queue),
             SyncMode::Device => self.shared.device_idle_at(),
         });
-        self.worked = Some(Worked {
-            begin_ns: end.saturating_sub(self.service).as_nanos() as u64,
-            end_ns: end.as_nanos() as u64,
-        });
+        if self.tells {
+            self.worked.push(Worked {
+                begin_ns: end.saturating_sub(self.service).as_nanos() as u64,
+                end_ns: end.as_nanos() as u64,
+            });
+        }
         self.pass_locks(LockPlace::Wait);
         Ok(())
     }
 
-    fn tells_when_it_worked(&self) -> bool {
-        true
+    /// A software device is a process's own, and so is its clock.
+    fn tell_when_it_worked(&mut self) -> DeviceClock {
+        self.tells = true;
+        DeviceClock::Process
     }
 
-    fn worked(&self) -> Option<Worked> {
-        self.worked
+    fn worked(&mut self, into: &mut Vec<Worked>) {
+        into.append(&mut self.worked);
     }
 }

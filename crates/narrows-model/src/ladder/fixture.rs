@@ -180,6 +180,7 @@ fn block(ops_per_s: f64) -> Block {
         ops: (ops_per_s * 10.0) as u64,
         cpu_ns: Some(10_000_000_000),
         gpu_busy_ns: None,
+        gpu_work_ns: None,
         latency: Vec::new(),
         max_latency_ns: 0,
     }

@@ -178,6 +178,9 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
     let busy = |b: &&Block| Some(b.gpu_busy_ns? as f64 / b.wall_ns.max(1) as f64);
     let shares: Vec<f64> = blocks.iter().filter_map(busy).collect();
     let gpu_busy = Estimate::of(&shares);
+    let at_once =
+        |b: &&Block| Some(b.gpu_work_ns? as f64 / b.gpu_busy_ns.filter(|n| *n > 0)? as f64);
+    let at_once: Vec<f64> = blocks.iter().filter_map(at_once).collect();
     let cpu = |f: &dyn Fn(&Block, f64) -> f64| {
         let usable = blocks.iter().filter(|b| throughput(b).is_some());
         let values: Vec<f64> = usable
@@ -214,6 +217,7 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
         cores_used: cpu(&|b, cpu| cpu / b.wall_ns as f64),
         gpu_busy: gpu_busy.map(|e| e.value),
         gpu_busy_ci: gpu_busy.and_then(|e| e.interval),
+        gpu_at_once: median(&at_once),
         cpu_ns_per_op: cpu(&|b, cpu| cpu / b.ops as f64),
         flags: Vec::new(),
         notes: Vec::new(),

@@ -180,6 +180,10 @@ pub struct PointResult {
     pub gpu_busy: Option<f64>,
     /// Sign-test interval of that median.
     pub gpu_busy_ci: Option<Interval>,
+    /// Submissions, or command buffers, that the device worked on at a time while it worked: median
+    /// over the blocks. 1: one after the other. `None`: it does not tell.
+    #[serde(default)]
+    pub gpu_at_once: Option<f64>,
     /// CPU time per op, median.
     pub cpu_ns_per_op: Option<f64>,
     /// What is special about this point.

@@ -152,6 +152,7 @@ pub(crate) fn block(ops_per_s: f64, threads: u32, cores_used: Option<f64>) -> Bl
         ops: ops as u64,
         cpu_ns: cores_used.map(|c| (c * wall) as u64),
         gpu_busy_ns: None,
+        gpu_work_ns: None,
         latency: vec![(latency, ops as u64 - 1), (latency * 3, 1)],
         max_latency_ns: latency * 4,
     }

@@ -1,7 +1,8 @@
 //! Threads of this process. Each owns one lane per strategy; between blocks it sleeps on its
 //! channel, and passes the gate with the others when a block starts.
 
-use super::drive::{Driver, Drove, busy_ns, merge};
+use super::busy;
+use super::drive::{Driver, Drove, merge};
 use crate::Error;
 use crate::clock::{Monotonic, process_cpu_ns};
 use crate::samples::{Block, Strategy};
@@ -183,13 +184,15 @@ pub(super) fn sum_block(
         .map(|d| d.ended.since(opened))
         .max()
         .unwrap_or(0);
+    let device = busy::union(drove.iter().map(|d| d.busy.as_ref()));
     Block {
         start_ns: opened.since(begin),
         wall_ns,
         ops: drove.iter().map(|d| d.ops).sum(),
         cpu_ns,
         // The device's clock may run a little faster than ours.
-        gpu_busy_ns: busy_ns(drove).map(|busy| busy.min(wall_ns)),
+        gpu_busy_ns: device.map(|d| d.busy_ns.min(wall_ns)),
+        gpu_work_ns: device.map(|d| d.total_ns),
         latency,
         max_latency_ns: drove.iter().map(|d| d.max_latency_ns).max().unwrap_or(0),
     }

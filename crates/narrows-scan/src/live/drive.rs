@@ -6,17 +6,18 @@
 //! One clock read per submission at depth 1: the end of one wait is the start of the next submit,
 //! so the latency covers the loop's own cost too and nothing is hidden between two ops.
 
+use super::busy::Busy;
 use crate::clock::Monotonic;
 use hdrhistogram::Histogram;
-use narrows_gpu::{Error, Lane, Worked};
+use narrows_gpu::{DeviceClock, Error, Lane};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Room for device times in a thread's first block.
 const FIRST_TIMES: usize = 1 << 12;
-/// Share of a thread's submissions whose device times must be known.
-const KNOWN: f64 = 0.9;
+/// How long after a block a thread waits for device times that are not known yet.
+const TIMES_LATE: Duration = Duration::from_millis(100);
 /// Largest latency that has a bucket; longer ones count in the last.
 const LONGEST_NS: u64 = 100_000_000_000;
 
@@ -28,9 +29,8 @@ pub(crate) struct Drove {
     /// `[lower bound ns, count]`, as in [`crate::samples::Block::latency`].
     pub(crate) latency: Vec<(u64, u64)>,
     pub(crate) max_latency_ns: u64,
-    /// When the device worked on its submissions; not told by processes.
-    #[serde(skip)]
-    pub(crate) worked: Vec<Worked>,
+    /// When the device worked for it; `None`: the device does not tell, or too little.
+    pub(crate) busy: Option<Busy>,
 }
 
 /// Buffers that a thread keeps between blocks.
@@ -72,7 +72,7 @@ impl Driver {
         self.in_flight.clear();
         self.in_flight.reserve(depth);
         let (mut submissions, mut longest) = (0u64, 0u64);
-        let tells = lane.tells_when_it_worked();
+        let tells = lane.tell_when_it_worked() != DeviceClock::Untold;
         let mut worked = Vec::with_capacity(if tells { self.times } else { 0 });
         let mut now = Instant::now();
         let latest = now + most;
@@ -89,49 +89,31 @@ impl Driver {
             let Some(submitted) = self.in_flight.pop_front() else {
                 break;
             };
+            if tells {
+                // Of earlier ones, while the device works on this one.
+                lane.worked(&mut worked);
+            }
             lane.wait()?;
             now = Instant::now();
             let latency = now.duration_since(submitted).as_nanos() as u64;
             self.latency.saturating_record(latency);
             longest = longest.max(latency);
-            if tells {
-                worked.extend(lane.worked());
-            }
             submissions += 1;
         }
         let ended = Monotonic::now();
+        let untold = match tells {
+            true => lane.last_worked(TIMES_LATE, &mut worked),
+            false => 0,
+        };
         self.times = self.times.max(2 * worked.len());
         Ok(Drove {
             ops: submissions * u64::from(batch),
             ended,
             latency: buckets(&self.latency),
             max_latency_ns: longest,
-            worked,
+            busy: Busy::new(worked, untold),
         })
     }
-}
-
-/// Time in which the device worked on anything of these; `None` where too few of their
-/// submissions' times are known.
-pub(crate) fn busy_ns(drove: &[Drove]) -> Option<u64> {
-    let known = |d: &Drove| {
-        let submissions: u64 = d.latency.iter().map(|(_, n)| n).sum();
-        !d.worked.is_empty() && d.worked.len() as f64 >= KNOWN * submissions as f64
-    };
-    if drove.is_empty() || !drove.iter().all(known) {
-        return None;
-    }
-    let mut all: Vec<Worked> = drove
-        .iter()
-        .flat_map(|d| d.worked.iter().copied())
-        .collect();
-    all.sort_unstable();
-    let (mut busy, mut until) = (0, 0);
-    for span in all {
-        busy += span.end_ns.saturating_sub(span.begin_ns.max(until));
-        until = until.max(span.end_ns);
-    }
-    Some(busy)
 }
 
 pub(crate) fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
@@ -157,6 +139,8 @@ pub(crate) fn merge(sum: &mut Vec<(u64, u64)>, more: &[(u64, u64)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::live::busy;
+    use narrows_gpu::Worked;
     use std::cell::Cell;
 
     /// Counts what it is asked; completes at once.
@@ -252,28 +236,6 @@ mod tests {
         assert!(matches!(error, Err(Error::DeviceLost { .. })));
     }
 
-    fn drove(submissions: u64, worked: &[(u64, u64)]) -> Drove {
-        let span = |&(begin_ns, end_ns)| Worked { begin_ns, end_ns };
-        Drove {
-            ops: submissions,
-            ended: Monotonic::now(),
-            latency: vec![(5, submissions)],
-            max_latency_ns: 5,
-            worked: worked.iter().map(span).collect(),
-        }
-    }
-
-    #[test]
-    fn the_device_is_busy_while_it_works_for_anyone() {
-        // Overlapping, one inside another, and one apart.
-        let drove = [
-            drove(2, &[(100, 200), (150, 160)]),
-            drove(2, &[(180, 250), (400, 410)]),
-        ];
-        assert_eq!(busy_ns(&drove), Some(160));
-        assert_eq!(busy_ns(&[]), None);
-    }
-
     #[test]
     fn the_software_device_is_busy_for_its_stated_time_per_op() {
         use narrows_gpu::soft::{SoftBackend, SoftConfig};
@@ -292,13 +254,63 @@ mod tests {
             .unwrap()
             .drive(&mut *lanes[0], 1, 1, EVER, closed_after(20))
             .unwrap();
-        assert_eq!(busy_ns(&[drove]), Some(20 * 200_000));
+        let union = busy::union([drove.busy.as_ref()]);
+        assert_eq!(union.unwrap().busy_ns, 20 * 200_000);
+    }
+
+    /// Tells each time only after so many more submissions, as where an event lets a thread go early.
+    struct Late {
+        waited: u64,
+        told: u64,
+        behind: u64,
+    }
+
+    impl Lane for Late {
+        fn submit(&mut self) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn wait(&mut self) -> Result<(), Error> {
+            self.waited += 1;
+            Ok(())
+        }
+
+        fn tell_when_it_worked(&mut self) -> DeviceClock {
+            DeviceClock::Machine
+        }
+
+        fn worked(&mut self, into: &mut Vec<Worked>) {
+            while self.told + self.behind < self.waited {
+                let begin_ns = self.told * 100;
+                let end_ns = begin_ns + 50;
+                into.push(Worked { begin_ns, end_ns });
+                self.told += 1;
+            }
+        }
+
+        fn last_worked(&mut self, patience: Duration, into: &mut Vec<Worked>) -> u64 {
+            assert!(patience > Duration::ZERO);
+            self.behind = self.behind.saturating_sub(40);
+            self.worked(into);
+            self.waited - self.told
+        }
     }
 
     #[test]
-    fn a_device_that_tells_too_few_times_is_not_measured() {
-        assert_eq!(busy_ns(&[drove(2, &[(1, 2), (3, 4)]), drove(2, &[])]), None);
-        assert_eq!(busy_ns(&[drove(30, &[(1, 2), (3, 4)])]), None);
+    fn times_that_are_known_late_count() {
+        for (behind, known) in [(0, true), (40, true), (45, true), (60, false)] {
+            let mut lane = Late {
+                waited: 0,
+                told: 0,
+                behind,
+            };
+            let mut driver = Driver::new().unwrap();
+            let drove = driver.drive(&mut lane, 1, 1, EVER, closed_after(100));
+            let busy = drove.unwrap().busy;
+            assert_eq!(busy.is_some(), known, "{behind} behind");
+            let told = 100 - behind.saturating_sub(40);
+            assert!(busy.is_none_or(|b| b.total_ns() == told * 50));
+        }
     }
 
     #[test]

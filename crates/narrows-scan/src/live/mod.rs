@@ -1,6 +1,7 @@
 //! Blocks on a real device: threads of this process (`crew`) and worker processes (`pool`).
 
 mod bench;
+mod busy;
 mod crew;
 pub(crate) mod drive;
 mod pool;

@@ -4,12 +4,13 @@
 //! worker. Out: lines that start with `PREFIX`, each an `Answer`; other lines are the driver's
 //! own talk and are skipped.
 
+use super::busy::Busy;
 use super::crew::{PATIENCE, abandoned};
 use super::drive::{Driver, Drove};
 use crate::Error;
 use crate::clock::process_cpu_ns;
 use narrows_gate::{Gate, Round};
-use narrows_gpu::{Lane, LaneSpec};
+use narrows_gpu::{DeviceClock, Lane, LaneSpec};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Write};
 use std::path::PathBuf;
@@ -69,8 +70,12 @@ fn work(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Error> {
         let before = process_cpu_ns();
         let lane = &mut *lanes[order.spec];
         let most = abandoned(order.length);
-        let drove = driver.drive(lane, spec.depth, spec.batch, most, || gate.is_closed(round))?;
+        let mut drove =
+            driver.drive(lane, spec.depth, spec.batch, most, || gate.is_closed(round))?;
         let cpu_ns = process_cpu_ns().saturating_sub(before);
+        // Of clocks that are each process's own there is no union.
+        let common = lane.tell_when_it_worked() == DeviceClock::Machine;
+        drove.busy = drove.busy.filter(|_| common).and_then(Busy::bounded);
         say(output, &Answer::Drove { drove, cpu_ns })?;
     }
     Ok(())

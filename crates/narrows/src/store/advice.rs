@@ -161,6 +161,7 @@ mod tests {
             ops,
             cpu_ns: None,
             gpu_busy_ns: None,
+            gpu_work_ns: None,
             latency: Vec::new(),
             max_latency_ns: 0,
         };
