@@ -2,21 +2,22 @@
 //! when they have completed, and then tell when the GPU began and ended.
 //!
 //! What a program can see of it, only with the setting: one more completion handler per command
-//! buffer, and one more feedback handler per set of Metal 4 commit options. A Metal 4 commit
-//! without options has no times.
+//! buffer, one more feedback handler per set of Metal 4 commit options, and an object associated
+//! with each of those, which says that the handler is there: programs use a set for many commits,
+//! or make one for each, at the address of the last. A Metal 4 commit without options has no times,
+//! and those of a set that is used with several queues are said to be the first one's.
 
 use super::clock;
 use super::rows::Row;
 use super::runtime::{Id, Selector};
 use super::table::TABLE;
 use crate::base::{config, scope};
-use core::ffi::c_void;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::ffi::{CStr, c_void};
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use narrows_trace::writer::GpuSpan;
 use narrows_trace::{CallId, Loss, Nanos, ObjectId, Ticks};
 
-/// A block that captures nothing, as compilers lay it out. Copying one gives the same block, and
-/// nothing is ever allocated for it.
+/// A block, as compilers lay it out.
 #[repr(C)]
 struct Block {
     isa: AtomicPtr<c_void>,
@@ -40,18 +41,26 @@ static DESCRIPTOR: Descriptor = Descriptor {
     size: size_of::<Block>(),
 };
 
-const fn block(invoke: unsafe extern "C-unwind" fn(*mut Block, Id)) -> Block {
-    Block {
-        isa: AtomicPtr::new(core::ptr::null_mut()),
-        flags: IS_GLOBAL,
-        reserved: 0,
-        invoke,
-        descriptor: &DESCRIPTOR,
-    }
+/// A block that has captured a queue. Metal copies it.
+#[repr(C)]
+struct OfQueue {
+    block: Block,
+    queue: u64,
 }
 
-static COMPLETED: Block = block(completed);
-static FEEDBACK: Block = block(feedback);
+static OF_QUEUE: Descriptor = Descriptor {
+    reserved: 0,
+    size: size_of::<OfQueue>(),
+};
+
+/// Captures nothing: copying it gives the same block, and nothing is ever allocated for it.
+static COMPLETED: Block = Block {
+    isa: AtomicPtr::new(core::ptr::null_mut()),
+    flags: IS_GLOBAL,
+    reserved: 0,
+    invoke: completed,
+    descriptor: &DESCRIPTOR,
+};
 
 impl Block {
     /// The block's address, once its class is known; `None` without a blocks runtime.
@@ -122,10 +131,6 @@ pub(super) unsafe fn of_buffer(row: &'static Row, buffer: Id) {
     }
 }
 
-/// Options that have our handler already: a program may use them for many commits.
-const OPTIONS: usize = 256;
-static OURS: [AtomicU64; OPTIONS] = [const { AtomicU64::new(0) }; OPTIONS];
-
 /// Command buffers are about to be committed on `queue` with `options`.
 ///
 /// # Safety
@@ -134,37 +139,93 @@ pub(super) unsafe fn of_options(row: &'static Row, queue: u64, options: Id) {
     if !wanted() {
         return;
     }
-    if options.is_null() {
-        scope::record(|handle| handle.lost(Loss::GpuTime, 1));
-        return;
-    }
     COMMIT4.store(row_index(row), Ordering::Relaxed);
-    LAST_QUEUE.store(queue, Ordering::Relaxed);
-    let place = (options as usize >> 4).wrapping_mul(0x9e37_79b9) % OPTIONS;
-    let known = OURS
-        .get(place)
-        .map(|known| known.swap(options as u64, Ordering::Relaxed));
-    if known == Some(options as u64) {
-        return;
-    }
-    scope::quietly(|| {
-        // SAFETY: commit options take a handler at any time.
-        FEEDBACK
-            .ready()
-            .and_then(|block| unsafe { ADD_FEEDBACK_HANDLER.with(options, block) })
+    let added = scope::quietly(|| {
+        // SAFETY: as promised.
+        !options.is_null() && unsafe { has_handler(options) || add_handler(options, queue) }
     });
+    if !added {
+        scope::record(|handle| handle.lost(Loss::GpuTime, 1));
+    }
 }
 
-/// The Metal 4 queue that was committed to last: feedback does not say which queue it is about.
-static LAST_QUEUE: AtomicU64 = AtomicU64::new(0);
+type Associated = unsafe extern "C-unwind" fn(Id, *const c_void) -> Id;
+type Associate = unsafe extern "C-unwind" fn(Id, *const c_void, Id, usize);
+
+static ASSOCIATED: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+static ASSOCIATE: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
+/// A function of the runtime, looked up once it is needed.
+fn runtime(place: &AtomicPtr<c_void>, name: &CStr) -> Option<*const ()> {
+    if place.load(Ordering::Relaxed).is_null() {
+        place.store(crate::base::real::anywhere(name), Ordering::Relaxed);
+    }
+    let found = place.load(Ordering::Relaxed);
+    (!found.is_null()).then(|| found.cast_const().cast())
+}
+
+/// What says that an object has our handler; its address is the key.
+static KEY: u64 = 0;
+
+fn key() -> *const c_void {
+    core::ptr::from_ref(&KEY).cast()
+}
+
+/// # Safety
+/// `options` is an object.
+unsafe fn has_handler(options: Id) -> bool {
+    let Some(associated) = runtime(&ASSOCIATED, c"objc_getAssociatedObject") else {
+        return false;
+    };
+    // SAFETY: the runtime's function of that name has this type.
+    let associated = unsafe { core::mem::transmute::<*const (), Associated>(associated) };
+    // SAFETY: an object, as promised.
+    !unsafe { associated(options, key()) }.is_null()
+}
+
+/// Gives options a handler, and says so with them. Nothing without a runtime that can: a handler
+/// more for each commit would never end.
+///
+/// # Safety
+/// `options` is an object of Metal 4's commit options.
+unsafe fn add_handler(options: Id, queue: u64) -> bool {
+    let Some(associate) = runtime(&ASSOCIATE, c"objc_setAssociatedObject") else {
+        return false;
+    };
+    let class = crate::base::real::anywhere(c"_NSConcreteStackBlock");
+    if class.is_null() {
+        return false;
+    }
+    let handler = OfQueue {
+        block: Block {
+            isa: AtomicPtr::new(class),
+            flags: 0,
+            reserved: 0,
+            invoke: feedback,
+            descriptor: &OF_QUEUE,
+        },
+        queue,
+    };
+    let block = core::ptr::from_ref(&handler) as usize;
+    // SAFETY: commit options take a handler at any time, and copy it.
+    if unsafe { ADD_FEEDBACK_HANDLER.with(options, block) }.is_none() {
+        return false;
+    }
+    // SAFETY: the runtime's function of that name has this type.
+    let associate = unsafe { core::mem::transmute::<*const (), Associate>(associate) };
+    // SAFETY: objects; assigned, not retained, so any that never ends will do.
+    unsafe { associate(options, key(), options, 0) };
+    true
+}
 
 unsafe extern "C-unwind" fn completed(_block: *mut Block, buffer: Id) {
     // SAFETY: Metal passes the command buffer that has completed.
     unsafe { span(buffer, &COMMIT, None) };
 }
 
-unsafe extern "C-unwind" fn feedback(_block: *mut Block, feedback: Id) {
-    let queue = LAST_QUEUE.load(Ordering::Relaxed);
+unsafe extern "C-unwind" fn feedback(block: *mut Block, feedback: Id) {
+    // SAFETY: a copy of the block that was given.
+    let queue = unsafe { (*block.cast::<OfQueue>()).queue };
     // SAFETY: Metal passes the feedback of a commit.
     unsafe { span(feedback, &COMMIT4, Some(queue)) };
 }

@@ -221,6 +221,33 @@ fn gpu_times_of_every_commit() {
     assert!(queues.len() >= 2, "a queue a thread: {queues:?}");
 }
 
+/// Metal 4: every commit's times, under the queue that it was made on, whether its options are new
+/// at an old address or the same each time; the program's own handler is called as without us.
+#[test]
+fn gpu_times_of_metal_4_belong_to_their_queues() {
+    let bench = Bench::new();
+    let host = host(&bench, "feedback");
+    let env = [("NARROWS_GPU_TIMES", "1")];
+    let seen = bench.injected(&host, &["20", "30", "12"], &env);
+    assert!(seen.output.status.success(), "{}", seen.stdout());
+    assert!(seen.stdout().ends_with("told 12\n"), "{}", seen.stdout());
+    let said = seen.stdout();
+    let queues = said.lines().filter_map(|line| {
+        let (queue, commits) = line.split_once(' ')?;
+        Some((queue.parse::<u64>().ok()?, commits.parse::<usize>().ok()?))
+    });
+    let expected: BTreeMap<u64, usize> = queues.collect();
+    assert_eq!(expected.len(), 3);
+    let (spans, _) = seen.spans();
+    let mut found = BTreeMap::new();
+    for (queue, begin, end, name) in spans {
+        assert_eq!(name, "-[MTL4CommandQueue commit:count:options:]");
+        assert!(end > begin);
+        *found.entry(queue).or_insert(0) += 1;
+    }
+    assert_eq!(found, expected);
+}
+
 /// Waits of kind dispatch: how many, how many with an owner.
 fn dispatch_waits(seen: &Seen) -> (u64, u64) {
     let threads = seen.trace.processes[0].threads.values();
