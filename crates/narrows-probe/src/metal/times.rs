@@ -141,8 +141,13 @@ pub(super) unsafe fn of_options(row: &'static Row, queue: u64, options: Id) {
     }
     COMMIT4.store(row_index(row), Ordering::Relaxed);
     let added = scope::quietly(|| {
+        if options.is_null() {
+            return false;
+        }
         // SAFETY: as promised.
-        !options.is_null() && unsafe { has_handler(options) || add_handler(options, queue) }
+        let had = unsafe { has_handler(options) };
+        // SAFETY: as promised.
+        had || unsafe { add_handler(options, queue) }
     });
     if !added {
         scope::record(|handle| handle.lost(Loss::GpuTime, 1));
