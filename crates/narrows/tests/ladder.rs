@@ -178,6 +178,16 @@ fn frameworks_are_driven_as_they_are_meant_to_be() {
             .unwrap()
             .contains("torch.mps.Stream")
     );
+    // Another that has it.
+    let line =
+        "metal --rungs torch-event,torch-stream --work matmul:16 --threads 1,2 --time 2s --json";
+    let mut command = ladder(folder.path(), line);
+    let result = with_stand_ins(command.env("LADDER_TORCH", "2.15"), "sleep");
+    for id in ["torch-event", "torch-stream"] {
+        let rung = rung(&result, id);
+        assert_eq!(rung["failure"], Value::Null, "{rung:#}");
+        assert!(measured(rung, 1) && measured(rung, 2), "{rung:#}");
+    }
 }
 
 #[test]
