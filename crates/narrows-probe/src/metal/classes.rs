@@ -5,7 +5,7 @@
 //! into the object's own class, whether it defines the method or inherits it: changing an
 //! inherited method would change it for every other subclass.
 
-use super::rows::{KERNEL, NAMED, NOTHING, Role, Row};
+use super::rows::{FEEDBACK4, KERNEL, NAMED, NOTHING, Role, Row};
 use super::runtime::{self, Class, Id, Selector};
 use super::slots::Slot;
 use super::table::{COUNT, TABLE};
@@ -171,7 +171,19 @@ pub(super) fn by_name() {
         }
         install(class, index, row);
     }
+    for (name, roles) in PRIVATE {
+        // SAFETY: as above.
+        let class = unsafe { runtime::look_up_class(name.as_ptr()) };
+        meet(class, roles);
+    }
 }
+
+/// Classes whose objects no method gives: a block of the program's is called with them. The first
+/// is Metal's, the second that of the stand-in.
+const PRIVATE: [(&CStr, Role); 2] = [
+    (c"_MTL4CommitFeedback", FEEDBACK4),
+    (c"MTL4StandInCommitFeedback", FEEDBACK4),
+];
 
 fn stems_from(class: Class, name: &CStr) -> bool {
     // SAFETY: the runtime is ready (`meet` asked); a C string.

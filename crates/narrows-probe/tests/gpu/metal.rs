@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// Builds the stand-in where it is older than its sources, and a program against it.
-fn host(bench: &Bench, name: &str) -> PathBuf {
+pub(crate) fn host(bench: &Bench, name: &str) -> PathBuf {
     let script = root().join("scripts/build-metal-stand-in");
     let source = root().join(format!("fixtures/metal-hosts/{name}.m"));
     let program = bench.path(name);
@@ -33,7 +33,7 @@ fn is_metal(name: &str) -> bool {
 }
 
 /// `expect COUNT NAME` lines.
-fn expected(seen: &Seen) -> BTreeMap<String, u64> {
+pub(crate) fn expected(seen: &Seen) -> BTreeMap<String, u64> {
     let lines = seen.stdout();
     let rows = lines
         .lines()
@@ -45,7 +45,7 @@ fn expected(seen: &Seen) -> BTreeMap<String, u64> {
 }
 
 /// Calls of Metal by name in the process number `process`.
-fn counted(seen: &Seen, process: usize) -> BTreeMap<String, u64> {
+pub(crate) fn counted(seen: &Seen, process: usize) -> BTreeMap<String, u64> {
     let process = &seen.trace.processes[process];
     let mut calls = BTreeMap::new();
     for (call, stats) in process.threads.values().flat_map(|thread| &thread.calls) {
