@@ -199,6 +199,12 @@ fn stems_from(class: Class, name: &CStr) -> bool {
     false
 }
 
+/// The number of a stub.
+fn number_of(code: *const ()) -> usize {
+    let first = stub::address(0) as usize;
+    (code as usize - first) / (stub::address(1) as usize - first)
+}
+
 /// Puts a stub into `class` for one method, if it has the method and no stub yet.
 fn install(class: Class, index: usize, row: &'static Row) {
     let Some(selector) = SELECTORS.get(index).map(Selector::get) else {
@@ -237,6 +243,11 @@ fn install(class: Class, index: usize, row: &'static Row) {
         LEFT.fetch_add(1, Ordering::Relaxed);
         return;
     };
+    // There was a stub before, and the program has put code of its own over it, which calls the stub
+    // or does not: either is the program's choice. Another one would put its code out of use.
+    if slots::slot(number_of(stub)).real() != code {
+        return;
+    }
     // SAFETY: the stub takes what the method takes, says the method's own encoding.
     unsafe { runtime::add_method(class, selector, stub, types) };
     // The class itself may define the method, another thread may have put the same stub there just

@@ -7,6 +7,7 @@
 mod cuda;
 mod cupti;
 mod metal;
+mod metal_changes;
 mod metal_rows;
 mod opencl;
 mod support;
