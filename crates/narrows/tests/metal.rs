@@ -54,7 +54,12 @@ fn explain(kind: &str, plant: &str) -> Value {
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {error}"))
+    let result: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {error}"));
+    let queues = if kind == "shared" { "shared" } else { "own" };
+    assert_eq!(result["points"][0]["queue"], Value::Null, "one thread");
+    assert_eq!(result["points"][1]["queue"], queues);
+    result
 }
 
 /// The largest lock among the loss's terms is of this layer, in a library that says stand-in; the

@@ -33,6 +33,8 @@ pub struct Profile {
     pub ready: Option<Ready>,
     /// Share of the window in which the device worked, by its own clock; `None`: not measured.
     pub gpu_busy: Option<f64>,
+    /// Whether the op threads share queues; `None`: not known, or one thread.
+    pub queues: Option<QueueUse>,
     /// Threads that do no ops but that ops wait for.
     pub workers: Vec<Worker>,
     /// Timeline events that were overwritten or dropped in these processes.
@@ -56,6 +58,18 @@ pub enum OpSource {
     /// Nothing that could be an op was seen.
     #[default]
     None,
+}
+
+/// How op threads and queues (streams) belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueUse {
+    /// No two threads submit to the same one.
+    Own,
+    /// All threads submit to the same ones.
+    Shared,
+    /// Neither.
+    Mixed,
 }
 
 /// Time that threads were ready and had no core.

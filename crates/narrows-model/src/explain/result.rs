@@ -2,7 +2,7 @@
 
 use super::advice::{Advice, advice};
 use super::causal::Slope;
-use super::profile::{OpSource, Profile};
+use super::profile::{OpSource, Profile, QueueUse};
 use super::scaling::{ScalePoint, points};
 use super::term::{Class, Term};
 use super::verdict::{Evidence, contest, verdict};
@@ -85,8 +85,8 @@ pub struct Machine {
 pub struct ExplainPoint {
     /// Always `program`: the program chooses how it submits.
     pub strategy: String,
-    /// Always `None`.
-    pub queue: Option<String>,
+    /// Whether its threads share queues or streams, in all runs that tell; `None`: not known.
+    pub queue: Option<QueueUse>,
     /// Always `None`.
     pub sync: Option<String>,
     /// The rest.
@@ -219,7 +219,12 @@ pub fn explain(input: &Input<'_>) -> Explanation {
         started: summary.started.clone(),
         device: None,
         environment: input.machine.clone(),
-        advice: advice(&verdict, causes, &summary.calls),
+        advice: advice(
+            &verdict,
+            causes,
+            &summary.calls,
+            queues(input.profiles, last),
+        ),
         waterfall: contest.as_ref().map(|c| steps(&c.waterfall)),
         base_ns_per_op: contest.as_ref().map(|c| c.waterfall.base_ns),
         cost_ns_per_op: contest.as_ref().map(|c| c.waterfall.cost_ns),
@@ -235,15 +240,25 @@ pub fn explain(input: &Input<'_>) -> Explanation {
         lost: Some(summary.lost.clone()),
         own_cost: summary.own_cost.clone(),
         damage: summary.damage.clone(),
-        points: points.into_iter().map(point).collect(),
+        points: points
+            .into_iter()
+            .map(|p| point(queues(input.profiles, p.n), p))
+            .collect(),
         verdict,
     }
 }
 
-fn point(point: ScalePoint) -> ExplainPoint {
+/// What the runs at `n` say of queues; `None`: nothing, or not the same.
+fn queues(profiles: &[Profile], n: Option<u32>) -> Option<QueueUse> {
+    let mut told = profiles.iter().filter(|p| p.n == n).map(|p| p.queues);
+    let first = told.next()?;
+    told.all(|other| other == first).then_some(first)?
+}
+
+fn point(queue: Option<QueueUse>, point: ScalePoint) -> ExplainPoint {
     ExplainPoint {
         strategy: "program".into(),
-        queue: None,
+        queue,
         sync: None,
         point,
     }

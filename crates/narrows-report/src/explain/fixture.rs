@@ -2,7 +2,7 @@
 
 use narrows_model::explain::advice::Advice;
 use narrows_model::explain::causal::Slope;
-use narrows_model::explain::profile::OpSource;
+use narrows_model::explain::profile::{OpSource, QueueUse};
 use narrows_model::explain::result::{
     BlameRow, ExplainPoint, Explanation, Machine, PartitionRow, RunRow, SCHEMA, Step, WorkerRow,
 };
@@ -95,7 +95,7 @@ fn point(n: u32, ops_per_s: f64, speedup: f64, ci: Option<Interval>) -> ExplainP
     let per_thread = move |v: f64| v / f64::from(n);
     ExplainPoint {
         strategy: "program".into(),
-        queue: None,
+        queue: (n > 1).then_some(QueueUse::Shared),
         sync: None,
         point: ScalePoint {
             n: Some(n),

@@ -9,6 +9,7 @@ pub(crate) mod gpu;
 mod lanes;
 mod naming;
 mod ops;
+mod queues;
 mod starved;
 mod threads;
 
@@ -80,6 +81,7 @@ pub fn observe(source: Source<'_>) -> Observed {
     }
     let workers = threads::others(&source, &plan, &processes, &mut names, &mut sums);
     observed.profile.workers = workers;
+    observed.profile.queues = sums.queues.used(plan.threads.len());
     observed.profile.cores_used = sums.cores(plan.window);
     finish_workers(&mut observed.profile);
     observed

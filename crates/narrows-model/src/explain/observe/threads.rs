@@ -6,6 +6,7 @@ use super::super::term::Term;
 use super::cpu::{Cpu, off_cpu};
 use super::naming::Names;
 use super::ops::{OpTeller, OpThread, Plan, kinds};
+use super::queues::{Queues, tells};
 use super::{Observed, Source};
 use crate::trace::{name_of, thread_name};
 use narrows_trace::reader::{Process, What};
@@ -24,6 +25,8 @@ pub(super) struct Sums {
     measured: bool,
     /// Time that op threads waited, by process and lock.
     waited: HashMap<(usize, LockAddr), u64>,
+    /// Where the op threads submit.
+    pub(super) queues: Queues,
 }
 
 impl Sums {
@@ -50,13 +53,21 @@ pub(super) fn split(
     let mut cpu = Cpu::default();
     let mut blame: HashMap<(State, Option<Tid>, CallId), u64> = HashMap::new();
     let mut ops = 0;
-    let kinds = kinds(process);
+    let (kinds, tells) = (kinds(process), tells(process));
     let mut clock = process.clock.cursor();
     for event in process.timeline.thread(thread.thread) {
         match event.what {
             What::Call {
-                call, start, end, ..
+                call,
+                start,
+                end,
+                object,
+                ..
             } => {
+                let of = (thread.process, thread.thread);
+                let told = tells.get(usize::from(call.0)).copied();
+                told.into_iter()
+                    .for_each(|told| sums.queues.add(of, told, object));
                 let kind = kinds.get(usize::from(call.0)).copied().flatten();
                 let (start, end) = (clock.nanos(start), clock.nanos(end));
                 let inside = plan.window.start < end && end <= plan.window.end;
