@@ -8,6 +8,7 @@ mod cuda;
 mod cupti;
 mod metal;
 mod metal_changes;
+mod metal_processes;
 mod metal_rows;
 mod opencl;
 mod support;

@@ -156,6 +156,25 @@ fn exceptions_pass_and_are_failed_calls() {
     assert_eq!(failed, 20);
 }
 
+/// With validation wrappers an exception passes through as many hooks more.
+#[test]
+fn exceptions_of_metals_own_are_failed_calls() {
+    let bench = Bench::new();
+    let host = host(&bench, "calls");
+    for layer in ["0", "1"] {
+        let seen = bench.injected(&host, &["misuse", "20"], &[("MTL_DEBUG_LAYER", layer)]);
+        assert!(seen.stdout().contains("caught 20 20 20\n"), "{layer}");
+        assert_eq!(counted(&seen, 0), expected(&seen), "{layer}");
+        for name in [
+            "-[MTLCommandBuffer commit]",
+            "-[MTLComputeCommandEncoder dispatchThreads:threadsPerThreadgroup:]",
+            "-[MTLComputeCommandEncoder setBytes:length:atIndex:]",
+        ] {
+            assert_eq!(seen.calls()[name], (40, 20), "{layer} {name}");
+        }
+    }
+}
+
 #[test]
 fn a_forked_child_has_a_recording_of_its_own() {
     let bench = Bench::new();
