@@ -154,7 +154,7 @@ fn full() -> ScanResult {
     r.reference = reference::named("m4-max-2025-12");
     for point in &mut r.points {
         (point.gpu_busy, point.gpu_busy_ci) = (Some(0.5), point.efficiency_ci);
-        point.gpu_at_once = Some(1.0);
+        (point.gpu_at_once, point.gpu_at_once_ci) = (Some(1.0), point.efficiency_ci);
     }
     r
 }

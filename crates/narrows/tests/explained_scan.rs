@@ -94,6 +94,56 @@ fn a_planted_lock_is_seen_by_its_waits() {
     assert_eq!(again, result);
 }
 
+/// What the device's own clock says in a verdict.
+fn by_clock(verdict: &Value) -> Option<&Value> {
+    let proofs = verdict["proofs"].as_array().unwrap();
+    proofs.iter().find(|p| p["kind"] == "gpu-timeline")
+}
+
+/// Two threads for one engine, and for a lock in front of engines that are idle most of the time.
+#[test]
+fn the_devices_own_clock_decides_whether_it_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "--backend soft --threads 1,2 --queue own --processes 1 --time 6s --no-explain";
+    let one_engine = r#"{"op_ns": 1000000, "engines": 1}"#;
+    let full = scan(folder.path(), line, one_engine);
+    let point = full["points"].as_array().unwrap();
+    let point = point.iter().find(|p| p["threads"] == 2).unwrap();
+    assert!(point["gpu_at_once"].as_f64().unwrap() < 1.01, "{point}");
+    let verdict = &full["verdict"];
+    match verdict["kind"].as_str().unwrap() {
+        "gpu-saturated" => {
+            assert_eq!(verdict["layer"], "gpu");
+            assert!(by_clock(verdict).unwrap()["value"].as_f64().unwrap() > 0.95);
+            assert!(
+                verdict["limits"]
+                    .as_str()
+                    .unwrap()
+                    .contains("own clock: it was never idle")
+            );
+        }
+        // A machine so busy that the threads come late to an engine that they keep for 1 ms.
+        "too-noisy" | "cpu-limited" => {}
+        "ambiguous" => {
+            let low = point["gpu_busy_ci"]["low"].as_f64();
+            assert!(low.is_none_or(|low| low < 0.95), "{full}");
+        }
+        other => panic!("{other}: {verdict}"),
+    }
+    let locked = scan(folder.path(), line, LOCKED);
+    let verdict = &locked["verdict"];
+    match verdict["kind"].as_str().unwrap() {
+        "ambiguous" => {
+            let proof = by_clock(verdict).unwrap();
+            assert!(proof["ci"]["high"].as_f64().unwrap() < 0.5, "{proof}");
+            let sentence = verdict["sentence"].as_str().unwrap();
+            assert!(sentence.contains("The device is not full"), "{sentence}");
+        }
+        "too-noisy" | "cpu-limited" => {}
+        other => panic!("{other}: {verdict}"),
+    }
+}
+
 #[test]
 fn without_the_pass_nothing_of_it_is_there() {
     let folder = tempfile::tempdir().unwrap();

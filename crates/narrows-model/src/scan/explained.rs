@@ -5,6 +5,7 @@
 //! making its queue or process private is what is faster.
 
 use super::candidates::candidates;
+use super::full;
 use super::table::{strategy_name, width};
 use super::verdict::{Facts, Scope, limits, scope, speed};
 use super::{ExplainedResult, PassResult, PointResult, ScanResult};
@@ -256,8 +257,12 @@ fn answer(facts: &Facts<'_>, pass: &PassResult, verdict: &mut Verdict) {
     let row = &facts.points[pass.point];
     let found = &pass.verdict;
     let lost = format!("{} runs {}.", row.strategy, speed(row));
+    // Of the table's own clock and the pass's, the one without a probe beside it counts.
+    let denied = found.kind == VerdictKind::GpuSaturated && full::ruled_out(facts);
     match found.kind {
-        VerdictKind::Serialised | VerdictKind::BackPressure | VerdictKind::GpuSaturated => {
+        VerdictKind::Serialised | VerdictKind::BackPressure | VerdictKind::GpuSaturated
+            if !denied =>
+        {
             let ladder = std::mem::take(&mut verdict.proofs);
             verdict.sentence = match found.sentence.starts_with(&row.strategy) {
                 true => found.sentence.clone(),

@@ -7,17 +7,19 @@ mod best;
 mod candidates;
 mod explained;
 mod fit;
+mod full;
 mod gate;
 mod table;
 mod types;
 mod verdict;
 
 pub use explained::{Target, to_explain};
+pub use full::FULL_FROM;
 pub(crate) use gate::self_check;
 pub use table::{CPU_LIMIT, WIDEST_INTERVAL, strategy_name};
 pub(crate) use table::{is_baseline, log_ratio, throughput};
 pub use types::*;
-pub use verdict::{FULL_FROM, SCALES_FROM};
+pub use verdict::SCALES_FROM;
 
 use narrows_scan::samples::{Calibration, End, Header, LeftOut, Samples};
 

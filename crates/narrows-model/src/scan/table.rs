@@ -181,6 +181,7 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
     let at_once =
         |b: &&Block| Some(b.gpu_work_ns? as f64 / b.gpu_busy_ns.filter(|n| *n > 0)? as f64);
     let at_once: Vec<f64> = blocks.iter().filter_map(at_once).collect();
+    let gpu_at_once = Estimate::of(&at_once);
     let cpu = |f: &dyn Fn(&Block, f64) -> f64| {
         let usable = blocks.iter().filter(|b| throughput(b).is_some());
         let values: Vec<f64> = usable
@@ -217,7 +218,8 @@ fn measured(point: &Point, blocks: &[&Block]) -> PointResult {
         cores_used: cpu(&|b, cpu| cpu / b.wall_ns as f64),
         gpu_busy: gpu_busy.map(|e| e.value),
         gpu_busy_ci: gpu_busy.and_then(|e| e.interval),
-        gpu_at_once: median(&at_once),
+        gpu_at_once: gpu_at_once.map(|e| e.value),
+        gpu_at_once_ci: gpu_at_once.and_then(|e| e.interval),
         cpu_ns_per_op: cpu(&|b, cpu| cpu / b.ops as f64),
         flags: Vec::new(),
         notes: Vec::new(),

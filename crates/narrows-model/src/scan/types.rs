@@ -184,6 +184,9 @@ pub struct PointResult {
     /// over the blocks. 1: one after the other. `None`: it does not tell.
     #[serde(default)]
     pub gpu_at_once: Option<f64>,
+    /// Sign-test interval of that median.
+    #[serde(default)]
+    pub gpu_at_once_ci: Option<Interval>,
     /// CPU time per op, median.
     pub cpu_ns_per_op: Option<f64>,
     /// What is special about this point.

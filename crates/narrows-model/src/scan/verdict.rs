@@ -3,22 +3,19 @@
 //! A scan compares throughputs from outside. It can show that submission scales, that the cores or
 //! the device are full, or that the machine is too noisy to tell. `serialised` needs two
 //! independent proofs and a scan has at most one, the isolation ladder, so a loss comes out as
-//! `ambiguous` with the candidates that the ladder leaves. `back-pressure` needs a second op
+//! `ambiguous` with the candidates that the ladder leaves. Whether the device is full: `full`. `back-pressure` needs a second op
 //! duration and is never said here.
 
 use super::candidates::{candidates, label};
+use super::full;
 use super::table::{WIDEST_INTERVAL, width};
 use super::{EndResult, Flag, PointResult, SamplesResult, SelfCheck};
-use crate::layers::Layer;
-use crate::result::{Proof, ProofKind, Verdict, VerdictKind};
-use crate::words::{count, interval, nanos, plural, significant};
-use narrows_scan::samples::{EndReason, Header, Work};
+use crate::result::{Verdict, VerdictKind};
+use crate::words::{interval, plural, significant};
+use narrows_scan::samples::{EndReason, Header};
 
 /// An efficiency whose interval lies wholly above this counts as scaling.
 pub const SCALES_FROM: f64 = 0.80;
-/// A device that works this share of the time is full.
-pub const FULL_FROM: f64 = 0.95;
-
 /// What the verdict is made from.
 pub(super) struct Facts<'a> {
     pub(super) header: &'a Header,
@@ -46,7 +43,7 @@ pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
     verdict
 }
 
-fn plain(kind: VerdictKind, sentence: String) -> Verdict {
+pub(super) fn plain(kind: VerdictKind, sentence: String) -> Verdict {
     Verdict {
         kind,
         layer: None,
@@ -180,7 +177,7 @@ fn judge(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
     if best.efficiency_ci.is_some_and(|i| i.low >= SCALES_FROM) {
         return scales(facts, scope);
     }
-    if let Some(full) = gpu_saturated(facts, scope) {
+    if let Some(full) = full::verdict(facts, scope) {
         return full;
     }
     let cores = facts.header.environment.cores;
@@ -195,15 +192,19 @@ fn judge(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
         );
         return plain(VerdictKind::CpuLimited, sentence);
     }
-    let found = candidates(facts, scope);
+    let mut found = candidates(facts, scope);
+    let of_device = full::clock(facts, scope).said(scope);
+    found.candidates.extend(of_device.candidate);
     let named: Vec<&str> = found.candidates.iter().map(|c| c.what.as_str()).collect();
     let sentence = format!(
         "Scaling is lost, and a scan alone cannot say where: even the fastest strategy, {}, runs {}; \
-         candidates: {}.",
+         candidates: {}.{}",
         best.strategy,
         speed(best),
-        named.join("; ")
+        named.join("; "),
+        of_device.sentence,
     );
+    found.proofs.extend(of_device.proof);
     Verdict {
         proofs: found.proofs,
         candidates: found.candidates,
@@ -241,55 +242,6 @@ fn scales(facts: &Facts<'_>, scope: &Scope<'_>) -> Verdict {
     }
 }
 
-/// Throughput times the calibrated device time of an op is the number of engines at work. It is
-/// only read as "full" when that number stays at one over the whole scan: a device that runs
-/// several ops at once has a limit that a scan does not know.
-fn gpu_saturated(facts: &Facts<'_>, scope: &Scope<'_>) -> Option<Verdict> {
-    let Work::Busy(_) = scope_work(facts)? else {
-        return None;
-    };
-    let calibration = facts.header.preparation.calibration?;
-    let op = calibration.measured.as_secs_f64();
-    let busiest = facts
-        .points
-        .iter()
-        .filter_map(|p| p.ops_per_s)
-        .fold(0.0, f64::max)
-        * op;
-    let ci = scope.best.ci?.map_increasing(|x| x * op);
-    if ci.low < FULL_FROM || busiest > 2.0 - FULL_FROM {
-        return None;
-    }
-    let share = scope.best.ops_per_s? * op;
-    let shown = format!("{} {}", significant(share), interval(Some(ci), significant));
-    let sentence = format!(
-        "The device is full: with {} at {} it completes {} ops/s of {} each, {shown} of one \
-         engine's time, so more threads cannot add throughput.",
-        scope.best.strategy,
-        label(scope.best),
-        count(scope.best.ops_per_s?),
-        nanos(op * 1e9),
-    );
-    let proof = Proof {
-        kind: ProofKind::GpuTimeline,
-        sentence: format!("throughput times the calibrated time of an op is {shown}"),
-        value: Some(share),
-        ci: Some(ci),
-    };
-    Some(Verdict {
-        layer: Some(Layer::Gpu),
-        proofs: vec![proof],
-        ..plain(VerdictKind::GpuSaturated, sentence)
-    })
-}
-
-/// The work of all points; `None` when they differ, since there is one calibration only.
-fn scope_work(facts: &Facts<'_>) -> Option<Work> {
-    let mut works = facts.header.points.iter().map(|p| p.strategy.work);
-    let first = works.next()?;
-    works.all(|w| w == first).then_some(first)
-}
-
 pub(super) fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
     let mut limits = vec![match kind {
         VerdictKind::Scales => format!(
@@ -297,11 +249,7 @@ pub(super) fn limits(facts: &Facts<'_>, kind: VerdictKind) -> String {
              above {}; it sees no lock and says nothing about other work.",
             significant(SCALES_FROM)
         ),
-        VerdictKind::GpuSaturated => {
-            "It rests on the calibrated time of an op and on the device running one such op at a \
-             time, not on the device's own clock."
-                .into()
-        }
+        VerdictKind::GpuSaturated => full::limit(facts).into(),
         VerdictKind::TooNoisy => {
             "Intervals in the table hold as they stand; no cause is inferred from them.".to_owned()
         }

@@ -40,6 +40,8 @@ pub(crate) struct Planted {
     /// Half the spread of the log ratio.
     pub(crate) noise: f64,
     pub(crate) cores_used: Option<f64>,
+    /// Share of the time in which the device works, and on how many submissions at a time.
+    pub(crate) gpu: Option<(f64, f64)>,
     pub(crate) pairs: usize,
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn at(threads: u32, ops_per_s: f64) -> Planted {
         ops_per_s,
         noise: 0.01,
         cores_used: Some(1.0),
+        gpu: None,
         pairs: PAIRS,
     }
 }
@@ -121,15 +124,18 @@ pub(crate) fn add(samples: &mut Samples, strategy: Strategy, single: Planted, po
             // The machine drifts by 10 % through the run, which pairs must cancel.
             let drift = 1.0 + 0.1 * i as f64 / planted.pairs as f64;
             let swing = spread(i, planted.pairs) * planted.noise;
+            let mut baseline = block(single.ops_per_s * drift, 1, single.cores_used);
+            let ops_per_s = planted.ops_per_s * drift * swing.exp();
+            let mut measured = block(ops_per_s, planted.threads, planted.cores_used);
+            // Shares differ by 1 % of their rest to 1: none is above 1.
+            let away = 0.01 * spread(i, planted.pairs);
+            work(&mut baseline, single.gpu, away);
+            work(&mut measured, planted.gpu, away);
             samples.pairs.push(Pair {
                 point,
                 measured_first: i % 2 == 0,
-                baseline: block(single.ops_per_s * drift, 1, single.cores_used),
-                measured: block(
-                    planted.ops_per_s * drift * swing.exp(),
-                    planted.threads,
-                    planted.cores_used,
-                ),
+                baseline,
+                measured,
             });
         }
     }
@@ -139,6 +145,14 @@ pub(crate) fn add(samples: &mut Samples, strategy: Strategy, single: Planted, po
 fn spread(i: usize, count: usize) -> f64 {
     let stride = if count.is_multiple_of(7) { 5 } else { 7 };
     (2 * (i * stride % count) + 1) as f64 / count as f64 - 1.0
+}
+
+/// What the device's clock says of the block.
+fn work(block: &mut Block, gpu: Option<(f64, f64)>, away: f64) {
+    let Some((share, at_once)) = gpu else { return };
+    let busy = block.wall_ns as f64 * (share + (1.0 - share) * away);
+    block.gpu_busy_ns = Some(busy as u64);
+    block.gpu_work_ns = Some((busy * at_once * (1.0 + away)) as u64);
 }
 
 /// A block of about 20 ms.
