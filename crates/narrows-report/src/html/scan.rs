@@ -51,7 +51,7 @@ fn scaling(result: &ScanResult) -> Section {
         html.raw("<p class=\"warning\">Time was simulated: nothing here was measured.</p>\n");
     }
     let curves = curves(result);
-    html.raw("<div class=\"curve\">\n");
+    html.raw("<div class=\"charted\">\n");
     if chart(&mut html, &curves, "threads x processes") {
         html.raw("<ul class=\"legend\">");
         for (i, curve) in curves.iter().enumerate() {

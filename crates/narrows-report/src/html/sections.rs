@@ -32,7 +32,7 @@ pub(super) fn scaling(explanation: &Explanation) -> Option<Section> {
         name: "measured".into(),
         spots: explanation.points.iter().filter_map(spot).collect(),
     };
-    html.raw("<div class=\"curve\">\n");
+    html.raw("<div class=\"charted\">\n");
     if chart(&mut html, &[curve], "threads") {
         html.raw("<p class=\"legend\"><span class=\"key c0\"></span> measured, with the range over repeats <span class=\"key ideal\"></span> ideal</p>\n");
     } else {
