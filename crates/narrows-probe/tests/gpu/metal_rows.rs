@@ -34,7 +34,12 @@ fn run(bench: &Bench, times: impl Fn(usize) -> usize, env: &[(&str, &str)]) -> S
     }
     let file = bench.path("plan");
     std::fs::write(&file, plan).expect("a file");
-    let seen = bench.injected(&program, &[file.to_str().expect("a plain path")], env);
+    let words = [file.to_str().expect("a plain path")];
+    let seen = if env.is_empty() {
+        bench.both(&program, &words, str::to_owned)
+    } else {
+        bench.injected(&program, &words, env)
+    };
     let said = seen.stdout();
     let wrong: Vec<&str> = said.lines().filter(|l| !l.starts_with("expect ")).collect();
     let error = String::from_utf8_lossy(&seen.output.stderr);
@@ -82,4 +87,25 @@ fn every_row_counts_under_its_own_name() {
     }
     let different: BTreeSet<&Vec<u64>> = totals.values().collect();
     assert_eq!((totals.len(), different.len()), (count, count));
+}
+
+/// Each message of Metal goes through a wrapper, by a method of the same selector or by forwarding.
+#[test]
+fn every_row_counts_once_through_validation_wrappers() {
+    let bench = Bench::new();
+    let seen = run(&bench, |at| 1 + at % 17, &[("MTL_DEBUG_LAYER", "1")]);
+    assert_exact(&seen);
+    assert_eq!(seen.note("metal.methods-left"), Some("0"));
+}
+
+/// What the probe itself sends for GPU times is none of the program's calls.
+#[test]
+fn every_row_counts_the_same_with_gpu_times() {
+    let bench = Bench::new();
+    let seen = run(&bench, |at| 1 + at % 13, &[("NARROWS_GPU_TIMES", "1")]);
+    assert_exact(&seen);
+    let (spans, _) = seen.spans();
+    let of = |name: &str| spans.iter().filter(|span| span.3 == name).count();
+    assert!(of("-[MTLCommandBuffer commit]") > 100);
+    assert!(of("-[MTL4CommandQueue commit:count:options:]") > 10);
 }
