@@ -9,8 +9,8 @@ use narrows_model::layers::Layer;
 use narrows_model::result::{Proof, ProofKind, Verdict, VerdictKind};
 use narrows_model::scan::{Flag, PointResult, ScanResult, analyse};
 use narrows_scan::samples::{
-    Calibration, EndReason, LeftOut, QueueLayout::Own, QueueLayout::Shared, Samples, Strategy,
-    SyncMode, Work,
+    Calibration, EndReason, Explained, ExplainedPass, LeftOut, QueueLayout::Own,
+    QueueLayout::Shared, Samples, Strategy, SyncMode, Work,
 };
 use std::time::Duration;
 
@@ -441,6 +441,41 @@ fn a_device_that_works_on_several_is_full_only_where_more_of_them_take_longer() 
     );
     let other = analyse(&samples).verdict;
     assert_eq!(other.kind, VerdictKind::Ambiguous, "{}", other.sentence);
+}
+
+/// A pass with the probe inside that finds the device full.
+fn pass_says_full(mut samples: Samples) -> Verdict {
+    let verdict = serde_json::json!({
+        "kind": "gpu-saturated", "layer": "gpu", "site": null, "share": null, "candidates": [],
+        "proofs": [], "sentence": "The device works 97 % of the time.", "limits": "",
+    });
+    let explanation = serde_json::json!({
+        "schema": "narrows-explain/1", "tool": "0.1.0", "environment": {}, "points": [],
+        "verdict": verdict, "partitions": [], "blame": [], "workers": [], "advice": [], "runs": [],
+        "calls": [], "waits": [], "damage": [],
+    });
+    let point = samples.header.points.len() - 1;
+    samples.explained = Some(Explained {
+        passes: vec![ExplainedPass { point, explanation }],
+        skipped: None,
+    });
+    let result = analyse(&samples);
+    let explained = result.explained.unwrap();
+    assert_eq!((explained.passes.len(), explained.skipped), (1, None));
+    result.verdict
+}
+
+#[test]
+fn the_tables_clock_counts_more_than_that_of_a_pass() {
+    let full = pass_says_full(told(&[at(4, 12_000.0)]));
+    assert_eq!(full.kind, VerdictKind::GpuSaturated, "{}", full.sentence);
+    assert!(
+        full.limits.contains("in the pass with the probe"),
+        "{full:#?}"
+    );
+    let denied = pass_says_full(told(&[with_gpu(at(4, 12_000.0), 0.31, 1.0)]));
+    assert_eq!(denied.kind, VerdictKind::Ambiguous, "{}", denied.sentence);
+    assert!(by_clock(&denied).ci.unwrap().high < 0.4);
 }
 
 #[test]
