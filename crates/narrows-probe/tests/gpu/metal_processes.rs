@@ -67,7 +67,7 @@ fn children_of_a_program_whose_threads_submit() {
     assert!(said(&seen)[0] > 14, "the threads submitted too");
 }
 
-/// 64 threads meet the same classes at once, those of three devices while they are made.
+/// 64 threads meet the classes of one device at once, and use those of several, which appeared late.
 #[test]
 fn classes_that_many_threads_meet_at_once() {
     let bench = Bench::new();
