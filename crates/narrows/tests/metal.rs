@@ -67,6 +67,10 @@ fn explain(kind: &str, plant: &str) -> Value {
 fn is_found(result: &Value, layer: &str, library: &str) {
     let stand_ins = result["coverage"]["stand_ins"].as_array().expect("names");
     assert!(stand_ins.iter().any(|n| n == "libMetal-stand-in.so"));
+    let hooked = result["coverage"]["hooked"]["metal"].as_u64();
+    assert!(hooked.is_some_and(|methods| methods > 50), "{hooked:?}");
+    let unseen = result["coverage"]["unseen"].to_string();
+    assert!(unseen.contains("metal: objects made before"), "{unseen}");
     let terms = result["waterfall"].as_array().expect("terms");
     let largest = terms.iter().find(|term| term["class"] == "lock");
     let largest = largest.unwrap_or_else(|| panic!("no lock in {terms:#?}"));

@@ -68,6 +68,8 @@ fn every_call_counts_once() {
         assert!(expected.len() > 35, "{}", seen.stdout());
         assert_eq!(counted(&seen, 0), expected, "{threads} threads");
         assert_eq!(seen.note("metal.methods-left"), Some("0"));
+        let unseen = seen.note("metal.uncovered").expect("blind spots");
+        assert!(unseen.contains("30 in 31 dispatches"), "{unseen}");
         assert_eq!(seen.note("metal.other-encodings"), Some("0"));
     }
 }

@@ -13,6 +13,61 @@
 //! Integer, vector and stack arguments, both integer and the first vector results, and the frame
 //! pointer chain are as without the stub.
 
+/// Defines what a processor's `stack_body` calls: a function of all its integer argument registers,
+/// the stub's number, and the place of the arguments on the stack. Those are copied in pairs, as the
+/// stack is aligned: never beyond what the caller has laid there.
+macro_rules! called_on_stack {
+    ($first:ident, $b:ident, $c:ident, $d:ident, $fifth:ident, $($more:ident),+) => {
+        called_on_stack!(@define ($first, $fifth) $first, $b, $c, $d, $fifth, $($more),+);
+    };
+    (@define ($first:ident, $fifth:ident) $($register:ident),+) => {
+        /// # Safety
+        /// By `stack_body`.
+        unsafe extern "C-unwind" fn called_on_stack(
+            $($register: u64,)+
+            number: u64,
+            stack: *const [u64; crate::metal::stub::ON_STACK],
+        ) -> Words {
+            type Two = unsafe extern "C-unwind" fn($($register: u64,)+ u64, u64) -> Words;
+            type Four = unsafe extern "C-unwind" fn($($register: u64,)+ u64, u64, u64, u64) -> Words;
+            type Six = unsafe extern "C-unwind" fn(
+                $($register: u64,)+ u64, u64, u64, u64, u64, u64,
+            ) -> Words;
+            let slot = crate::metal::slots::slot(number as usize);
+            let real = slot.real();
+            let run = || {
+                let at = |index: usize| {
+                    let place = stack.cast::<u64>().wrapping_add(index);
+                    // SAFETY: so many words are there, as the slot says.
+                    unsafe { place.read() }
+                };
+                match slot.words() {
+                    0..=2 => {
+                        // SAFETY: says the method's own encoding; what it does not take is ignored.
+                        let real = unsafe { core::mem::transmute::<*const (), Two>(real) };
+                        // SAFETY: the arguments are the caller's.
+                        unsafe { real($($register,)+ at(0), at(1)) }
+                    }
+                    3..=4 => {
+                        // SAFETY: as above.
+                        let real = unsafe { core::mem::transmute::<*const (), Four>(real) };
+                        // SAFETY: as above.
+                        unsafe { real($($register,)+ at(0), at(1), at(2), at(3)) }
+                    }
+                    _ => {
+                        // SAFETY: as above.
+                        let real = unsafe { core::mem::transmute::<*const (), Six>(real) };
+                        // SAFETY: as above.
+                        unsafe { real($($register,)+ at(0), at(1), at(2), at(3), at(4), at(5)) }
+                    }
+                }
+            };
+            // SAFETY: a stub was called.
+            unsafe { crate::metal::call::observe(slot, ($first, $fifth), run) }
+        }
+    };
+}
+
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
 #[cfg(target_arch = "x86_64")]

@@ -1,9 +1,7 @@
 //! The x86-64 (System V) stubs. Not kept: upper halves of `ymm` arguments, `x87` results.
 
-use super::super::call::{called, called_with, observe};
-use super::super::slots;
+use super::super::call::{called, called_with};
 use super::Words;
-use core::mem::transmute;
 
 /// Integer argument registers of this processor.
 pub(in crate::metal) const REGISTERS: usize = 6;
@@ -171,70 +169,7 @@ unsafe extern "C-unwind" fn stack_body() {
     );
 }
 
-/// What [`stack_body`] calls. The stack is copied in pairs, as it is aligned: never beyond what the
-/// caller has laid there.
-///
-/// # Safety
-/// By it.
-unsafe extern "C-unwind" fn called_on_stack(
-    a: u64,
-    b: u64,
-    c: u64,
-    d: u64,
-    e: u64,
-    f: u64,
-    number: u64,
-    stack: *const [u64; super::ON_STACK],
-) -> Words {
-    type Two = unsafe extern "C-unwind" fn(u64, u64, u64, u64, u64, u64, u64, u64) -> Words;
-    type Four =
-        unsafe extern "C-unwind" fn(u64, u64, u64, u64, u64, u64, u64, u64, u64, u64) -> Words;
-    type Six = unsafe extern "C-unwind" fn(
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-        u64,
-    ) -> Words;
-    let slot = slots::slot(number as usize);
-    let real = slot.real();
-    let run = || {
-        let at = |index: usize| {
-            let place = stack.cast::<u64>().wrapping_add(index);
-            // SAFETY: so many words are there, as the slot says.
-            unsafe { place.read() }
-        };
-        match slot.words() {
-            0..=2 => {
-                // SAFETY: says the method's own encoding; what it does not take is ignored.
-                let real = unsafe { transmute::<*const (), Two>(real) };
-                // SAFETY: the arguments are the caller's.
-                unsafe { real(a, b, c, d, e, f, at(0), at(1)) }
-            }
-            3..=4 => {
-                // SAFETY: as above.
-                let real = unsafe { transmute::<*const (), Four>(real) };
-                // SAFETY: as above.
-                unsafe { real(a, b, c, d, e, f, at(0), at(1), at(2), at(3)) }
-            }
-            _ => {
-                // SAFETY: as above.
-                let real = unsafe { transmute::<*const (), Six>(real) };
-                // SAFETY: as above.
-                unsafe { real(a, b, c, d, e, f, at(0), at(1), at(2), at(3), at(4), at(5)) }
-            }
-        }
-    };
-    // SAFETY: a stub was called.
-    unsafe { observe(slot, (a, e), run) }
-}
+called_on_stack!(a, b, c, d, e, f);
 
 /// Calls `method` with the arguments in `frame`, `words` of them copied from the caller's stack,
 /// and stores its results in `frame`.
